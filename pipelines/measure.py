@@ -1,0 +1,83 @@
+"""One pass over a stretch of video: pictures to blocks, blocks to series. Knows the decode plan, judges nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+from av.video.reformatter import Interpolation, VideoReformatter
+
+from pipelines.decode_plan import DecodePlan, Pictures
+from pipelines.media import Shown, VideoIndex, shown_frames
+from pipelines.series import BLOCK_S, OVERLAP_S, Series
+from pipelines.signals.pictures import BlockPictures, measure_pictures
+
+
+def measure_blocks(path: Path, index: VideoIndex, plan: DecodePlan, blocks: range) -> Iterator[tuple[int, dict[str, Series]]]:
+    """Decode blocks `blocks` in one pass and yield (number, series) for each as soon as it is complete."""
+    start_s, end_s = blocks.start * BLOCK_S - OVERLAP_S, blocks.stop * BLOCK_S + OVERLAP_S
+    gather = _Gather(plan)
+    pending = iter(blocks)
+    block = next(pending)
+    for shown in shown_frames(path, index, max(0.0, start_s), end_s):
+        while shown.start_s >= (block + 1) * BLOCK_S + OVERLAP_S:
+            yield block, measure_pictures(gather.block(block))
+            block = next(pending)
+        gather.add(shown)
+    for last in (block, *pending):
+        yield last, measure_pictures(gather.block(last))
+
+
+class _Gather:
+    """Small pictures of the current block and the overlap around it, nothing older."""
+
+    def __init__(self, plan: DecodePlan) -> None:
+        self.plan = plan
+        self.sampled: dict[str, Pictures] = {n: p for n in ("grey", "colour", "detail") if (p := getattr(plan, n)) is not None}
+        self.small = VideoReformatter()
+        self.scalers = {name: VideoReformatter() for name in self.sampled}
+        self.frames: list[tuple[float, int, np.ndarray]] = []
+        self.samples: dict[str, list[tuple[float, np.ndarray]]] = {name: [] for name in self.sampled}
+
+    def add(self, shown: Shown) -> None:
+        width, height = self.plan.every_px
+        picture = self.small.reformat(shown.frame, width, height, "yuv420p", interpolation=Interpolation.AREA)
+        self.frames.append((shown.start_s, shown.tick, picture.to_ndarray()))
+        for name, wanted in self.sampled.items():
+            instants = _instants(shown, wanted.rate_hz)
+            if len(instants):
+                self.samples[name] += [(t, array) for array in [self._sample(name, wanted, shown)] for t in instants]
+
+    def _sample(self, name: str, wanted: Pictures, shown: Shown) -> np.ndarray:
+        picture = self.scalers[name].reformat(
+            shown.frame, wanted.width_px, wanted.height_px, wanted.pixel_format, interpolation=Interpolation.AREA, dst_color_range="JPEG"
+        )
+        return picture.to_ndarray()
+
+    def block(self, number: int) -> BlockPictures:
+        """Hand out block `number` and forget what the next one does not need."""
+        start_s, end_s = number * BLOCK_S, (number + 1) * BLOCK_S
+        used = [f for f in self.frames if start_s - OVERLAP_S <= f[0] < end_s + OVERLAP_S]
+        times = np.array([f[0] for f in used])
+        first, last = np.searchsorted(times, [start_s, end_s])
+        sampled = {name: _series([s for s in rows if start_s <= s[0] < end_s], self.sampled[name]) for name, rows in self.samples.items()}
+        self.frames = [f for f in self.frames if f[0] >= end_s - OVERLAP_S]
+        self.samples = {name: [s for s in rows if s[0] >= end_s] for name, rows in self.samples.items()}
+        width, height = self.plan.every_px
+        small = np.array([f[2] for f in used], np.uint8).reshape(len(used), height * 3 // 2, width)
+        return BlockPictures(
+            start_s, end_s, times, np.array([f[1] for f in used], np.int64), small[:, :height],
+            small[:, height:].reshape(len(used), 2, height // 2, width // 2), slice(int(first), int(last)), sampled,
+        )  # fmt: skip
+
+
+def _instants(shown: Shown, rate_hz: float) -> list[float]:
+    """The grid instants k / rate_hz at which this frame is on display."""
+    first, last = int(np.ceil(shown.start_s * rate_hz - 1e-6)), int(np.ceil(shown.end_s * rate_hz - 1e-6))
+    return [k / rate_hz for k in range(first, last)]
+
+
+def _series(rows: list[tuple[float, np.ndarray]], wanted: Pictures) -> Series:
+    shape = (wanted.height_px, wanted.width_px) + ((3,) if wanted.pixel_format == "rgb24" else ())
+    return Series(np.array([r[0] for r in rows]), np.array([r[1] for r in rows], np.uint8).reshape(len(rows), *shape))

@@ -1,0 +1,99 @@
+"""What decode measured, as plain arrays with times. Knows blocks and blobs, judges nothing.
+
+A block is a fixed minute of the player's clock, `[60 k, 60 (k + 1))`: the unit in which measurements are made and stored.
+Every value depends on its block and OVERLAP_S around it only, so any cutting of the work into segments gives the same series.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.video import Clock, TimeSpan
+from pipelines.interfaces import Blobs
+
+BLOCK_S = 60.0
+OVERLAP_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One measurement over time. times_s: (N,) float64 ascending; values: (N, ...) of any dtype."""
+
+    times_s: NDArray[np.float64]
+    values: NDArray[np.generic]
+
+    def __post_init__(self) -> None:
+        if len(self.times_s) != len(self.values):
+            raise ValueError(f"a series has a value per time, got {len(self.times_s)} times and {len(self.values)} values")
+
+    def __len__(self) -> int:
+        return len(self.times_s)
+
+    def within(self, start_s: float, end_s: float) -> Series:
+        first, last = np.searchsorted(self.times_s, [start_s, end_s])
+        return Series(self.times_s[first:last], self.values[first:last])
+
+
+def join(parts: list[Series]) -> Series:
+    return Series(np.concatenate([p.times_s for p in parts]), np.concatenate([p.values for p in parts]))
+
+
+def pack(block: Mapping[str, Series]) -> bytes:
+    """One block's series as an uncompressed npz: `name` and `name@times`, times shared where equal."""
+    arrays: dict[str, NDArray[np.generic]] = {}
+    for name, series in block.items():
+        arrays[name] = series.values
+        arrays[f"{name}@times"] = series.times_s
+    out = io.BytesIO()
+    np.savez(out, **arrays)  # type: ignore[arg-type]
+    return out.getvalue()
+
+
+def unpack(data: bytes, names: list[str] | None = None) -> dict[str, Series]:
+    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        wanted = names if names is not None else [n for n in arrays.files if not n.endswith("@times")]
+        return {n: Series(arrays[f"{n}@times"], arrays[n]) for n in wanted if n in arrays.files}
+
+
+@dataclass(slots=True)
+class Measured:
+    """All series of one video under one plan, joined on demand.
+
+    Small series (numbers per frame or per 0.1 s) are joined whole by `measured["frame.luma"]`; pictures are walked block by
+    block by `measured.blocks("grey")`, so that memory stays flat for any length.
+    """
+
+    blobs: Blobs
+    prefix: str  # blobs lie at f"{prefix}/{block:06d}.npz"
+    duration_s: float
+    clock: Clock | None = None  # of the video stream; None for sound only
+    subtitles: tuple[tuple[TimeSpan, str], ...] = ()
+    missing: tuple[TimeSpan, ...] = ()  # stretches that could not be decoded
+    _joined: dict[str, Series] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> Series:
+        """The whole series. KeyError where the plan did not ask for it or the video has no such stream."""
+        if name not in self._joined:
+            parts = [part for part in self.blocks(name) if len(part)]
+            if not parts:
+                raise KeyError(name)
+            self._joined[name] = join(parts)
+        return self._joined[name]
+
+    def get(self, name: str) -> Series | None:
+        try:
+            return self[name]
+        except KeyError:
+            return None
+
+    def blocks(self, name: str) -> Iterator[Series]:
+        """The series block by block, in time order; blocks without it are left out."""
+        for key in self.blobs.keys(self.prefix + "/"):
+            part = unpack(self.blobs.get(key), [name]).get(name)
+            if part is not None:
+                yield part
