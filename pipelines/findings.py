@@ -150,6 +150,8 @@ class Report:
     curves: Mapping[str, Curve] = field(default_factory=dict)  # "loudness_lufs", "motion" ... for the timeline
     storyboard: tuple[KeyFrame, ...] = ()
     timings_s: Mapping[str, float] = field(default_factory=dict)
+    missing: tuple[TimeSpan, ...] = ()  # stretches that could not be decoded: drawn as gaps, never as nothing found
+    clock: Clock | None = None  # of the video stream: what the findings' ticks count; None for sound only
 
     @property
     def findings(self) -> tuple[Finding, ...]:
