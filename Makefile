@@ -1,0 +1,73 @@
+# Needs Python 3.11 with venv and pip, and make; nothing else. `make` alone lists the commands.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.ONESHELL:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+.PHONY: help demo setup test test-services lint
+
+PYTHON ?= $(shell for name in python3.11 python3 python; do \
+	"$$name" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && command -v "$$name" && break; done)
+
+# The name exactly as typed: blanks, quotes and dollar signs stay what they are.
+export VIDEO_PATH := $(value VIDEO)
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | while IFS= read -r line; do printf '  make %-14s %s\n' "$${line%%:*}" "$${line##*## }"; done
+
+demo: .venv-core/.ready ## analyse a sample made on the spot, or your own film: make demo VIDEO=path/film.mp4
+	@if [ -z "$$VIDEO_PATH" ]; then
+		echo "== demo: makes a short broadcast, analyses it, compares found with true (a minute or two)"
+		.venv-core/bin/longtake demo --out demo
+	else
+		stem=$$(basename -- "$$VIDEO_PATH"); out="demo/$${stem%.*}"
+		echo "== demo: analyses $$VIDEO_PATH into $$out (an hour of ordinary video takes a minute or more)"
+		.venv-core/bin/longtake analyze --out "$$out" -- "$$VIDEO_PATH"
+	fi
+
+setup: .venv/.ready ## .venv with everything: torch, Ray Serve, Kafka and MinIO clients, the tools
+	@echo "== setup: .venv is ready (.venv/bin/longtake, .venv/bin/python)"
+
+test: setup ## all tests that need no server
+	@echo "== test: pytest (some minutes on 2 cores)"
+	.venv/bin/python -m pytest
+
+test-services: setup ## the tests against real servers
+	@echo "== test-services: there is no suite against real servers (Kafka, MinIO, PostgreSQL) yet, so none ran"
+
+lint: setup ## ruff and mypy
+	@echo "== lint: ruff check, ruff format --check, mypy (under a minute)"
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+# An environment is made whole or not at all: it is built anew whenever its lock changes, and marked at the very end.
+.venv-core/.locked: deploy/locks/core.txt
+	@echo "== core environment: .venv-core, about 700 MB, half a minute (downloads 270 MB once)"
+	$(call install_lock,.venv-core,$<)
+
+.venv/.locked: deploy/locks/full.txt
+	@echo "== full environment: .venv, about 6.5 GB with torch and CUDA, 2 to 5 minutes (downloads 3 GB once)"
+	$(call install_lock,.venv,$<)
+
+.venv-core/.ready .venv/.ready: %/.ready: %/.locked pyproject.toml
+	@$*/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+define install_lock
+if [ -z "$(PYTHON)" ]; then
+	echo "Longtake needs Python 3.11 and found none. On Debian or Ubuntu: apt-get install python3.11 python3.11-venv; or name one: make PYTHON=/path/to/python3.11" >&2
+	exit 1
+fi
+if ! "$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null; then
+	echo "$(PYTHON) comes without venv and pip. On Debian or Ubuntu: apt-get install python3.11-venv" >&2
+	exit 1
+fi
+if ! "$(PYTHON)" -c 'import platform, sys; sys.exit((sys.platform, platform.machine()) != ("linux", "x86_64"))'; then
+	echo "The locks are for Linux x86-64. Elsewhere: $(PYTHON) -m venv $(1), then $(1)/bin/pip install -e . (or '.[models,services,dev]')" >&2
+	exit 1
+fi
+"$(PYTHON)" -m venv --clear $(1)
+$(1)/bin/python -m pip install --quiet --progress-bar off --disable-pip-version-check --require-hashes --no-deps -r $(2)
+touch $(1)/.locked
+endef
