@@ -42,7 +42,7 @@ class _Gather:
 
     def add(self, shown: Shown) -> None:
         width, height = self.plan.every_px
-        picture = self.small.reformat(shown.frame, width, height, "yuv420p", interpolation=Interpolation.AREA)
+        picture = self.small.reformat(shown.frame, width, height, "yuv420p", interpolation=Interpolation.AREA, dst_color_range="JPEG")
         self.frames.append((shown.start_s, shown.tick, picture.to_ndarray()))
         for name, wanted in self.sampled.items():
             instants = _instants(shown, wanted.rate_hz)
