@@ -14,8 +14,13 @@ from pipelines.series import BLOCK_S, OVERLAP_S, Series
 from pipelines.signals.pictures import BlockPictures, measure_pictures
 
 
-def measure_blocks(path: Path, index: VideoIndex, plan: DecodePlan, blocks: range) -> Iterator[tuple[int, dict[str, Series]]]:
-    """Decode blocks `blocks` in one pass and yield (number, series) for each as soon as it is complete."""
+def measure_blocks(
+    path: Path, index: VideoIndex, plan: DecodePlan, blocks: range, on_frame: Callable[[float], None] = lambda at_s: None
+) -> Iterator[tuple[int, dict[str, Series]]]:
+    """Decode blocks `blocks` in one pass and yield (number, series) for each as soon as it is complete.
+
+    on_frame hears the time of every frame looked at, in seconds: a sign of life within a block.
+    """
     start_s, end_s = blocks.start * BLOCK_S - OVERLAP_S, blocks.stop * BLOCK_S + OVERLAP_S
     gather = _Gather(plan)
     pending = iter(blocks)
@@ -25,6 +30,7 @@ def measure_blocks(path: Path, index: VideoIndex, plan: DecodePlan, blocks: rang
             yield block, measure_pictures(gather.block(block))
             block = next(pending)
         gather.add(shown)
+        on_frame(shown.start_s)
     for last in (block, *pending):
         yield last, measure_pictures(gather.block(last))
 
