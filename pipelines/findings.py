@@ -125,10 +125,14 @@ class KeyFrame:
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """An unbroken stretch of one camera. opened_by: how it begins: "start" | "cut" | "dissolve" | "fade"."""
+    """An unbroken stretch of one camera. opened_by: how it begins: "start" | "cut" | "dissolve" | "fade" | "wipe".
+
+    transition: the stretch over which it takes the screen from the shot before, None for a cut. The span begins in its middle.
+    """
 
     span: TimeSpan
     opened_by: str = "cut"
+    transition: TimeSpan | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ def measure_details(pictures: Series) -> dict[str, Series]:
     detail.text (share of cells that look like letters)."""
     grey = pictures.values
     count, pixels = len(grey), int(np.prod(grey.shape[1:]))
-    values = {
+    values: dict[str, NDArray[np.generic]] = {
         "edges": np.array([edge_bits(g) for g in grey], np.uint8).reshape(count, pixels // 8),
         "sharpness": np.array([sharpness(g) for g in grey], np.float32),
         "bars": np.array([bars(g) for g in grey], np.float32).reshape(count, 4),
