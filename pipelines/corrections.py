@@ -1,0 +1,91 @@
+"""What people say about findings, laid over what the machine says. A run never overwrites a person. Knows no store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from model.video import TimeSpan
+from pipelines.findings import Finding
+
+SAME_FINDING_OVERLAP = 0.3  # of the union: edges move between versions and settings, findings rarely do
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """One person's word on one finding. `found` is what the machine had said; None fields leave that part as it was."""
+
+    finding_id: str
+    video_id: str
+    source: str
+    task: str
+    kind: str
+    found: TimeSpan
+    revision: int
+    made_at: str  # RFC 3339, UTC
+    span: TimeSpan | None = None
+    label: str | None = None
+    rejected: bool = False
+    note: str = ""
+
+
+def corrected(findings: Sequence[Finding], corrections: Sequence[Correction]) -> tuple[Finding, ...]:
+    """Findings with the latest word on each. A corrected finding that a run no longer makes stays; a rejected one does not come back."""
+    out = list(findings)
+    for correction in latest(corrections):
+        place = _match(correction, findings)
+        if place is not None:
+            out[place] = _revised(out[place], correction)
+        elif not correction.rejected:
+            out.append(_kept(correction))
+    return tuple(sorted(out, key=lambda f: (f.span.start_s, f.span.end_s)))
+
+
+def latest(corrections: Sequence[Correction]) -> list[Correction]:
+    """The last revision of each corrected finding."""
+    last: dict[tuple[str, str, TimeSpan], Correction] = {}
+    for correction in sorted(corrections, key=lambda c: c.revision):
+        last[correction.task, correction.kind, correction.found] = correction
+    return list(last.values())
+
+
+def _match(correction: Correction, findings: Sequence[Finding]) -> int | None:
+    """The finding of the same task that best covers the same time, by its id only where times cannot tell."""
+    spans = [s for s in (correction.found, correction.span) if s is not None]
+    scored = [
+        (max(_likeness(span, f.span) for span in spans) + 0.1 * (f.kind == correction.kind) + 0.01 * (f.id == correction.finding_id), place)
+        for place, f in enumerate(findings)
+        if f.task == correction.task
+    ]
+    best = max(scored, default=(0.0, -1))
+    return best[1] if best[0] >= SAME_FINDING_OVERLAP + 0.1 else None
+
+
+def _likeness(a: TimeSpan, b: TimeSpan) -> float:
+    return a.overlap_s(b) / (max(a.end_s, b.end_s) - min(a.start_s, b.start_s))
+
+
+def _revised(finding: Finding, correction: Correction) -> Finding:
+    return replace(
+        finding,
+        span=correction.span or finding.span,
+        ticks=None if correction.span else finding.ticks,
+        label=correction.label or finding.label,
+        explanation=correction.note or finding.explanation,
+        revision=correction.revision,
+        state="rejected" if correction.rejected else "corrected",
+    )
+
+
+def _kept(correction: Correction) -> Finding:
+    return Finding(
+        task=correction.task,
+        kind=correction.kind,
+        span=correction.span or correction.found,
+        score=1.0,
+        label=correction.label or correction.kind,
+        explanation=correction.note or "Set by a person; this run did not find it by itself.",
+        id=correction.finding_id,
+        revision=correction.revision,
+        state="corrected",
+    )

@@ -1,0 +1,244 @@
+"""Reports, findings and corrections in any database SQLAlchemy speaks; SQLite where nothing else is named."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from model.video import TimeSpan
+from pipelines.corrections import Correction, corrected
+from pipelines.exports.report_json import report_from_json, report_to_json
+from pipelines.findings import Finding, Report
+from pipelines.interfaces import StoreUnavailable, WrongRequest
+
+_tables = sa.MetaData()
+_reports = sa.Table(
+    "reports",
+    _tables,
+    sa.Column("video_id", sa.String(64), primary_key=True),
+    sa.Column("digest", sa.String(16), primary_key=True),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("saved_at", sa.String(32), nullable=False),
+    sa.Column("report", sa.Text, nullable=False),  # as found: corrections are laid over it when it is read
+)
+_findings = sa.Table(
+    "findings",
+    _tables,
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("video_id", sa.String(64), nullable=False, index=True),
+    sa.Column("digest", sa.String(16), nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("task", sa.String(32), nullable=False, index=True),
+    sa.Column("kind", sa.String(32), nullable=False),
+    sa.Column("start_s", sa.Float, nullable=False),
+    sa.Column("end_s", sa.Float, nullable=False),
+    sa.Column("score", sa.Float, nullable=False),
+    sa.Column("label", sa.Text, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("revision", sa.Integer, nullable=False),
+)
+_corrections = sa.Table(
+    "corrections",
+    _tables,
+    sa.Column("row", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("finding_id", sa.String(32), nullable=False),
+    sa.Column("video_id", sa.String(64), nullable=False, index=True),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("task", sa.String(32), nullable=False),
+    sa.Column("kind", sa.String(32), nullable=False),
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("made_at", sa.String(32), nullable=False),
+    sa.Column("words", sa.Text, nullable=False),  # JSON: found, span, label, rejected, note
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FindingRow:
+    """One row of the findings list, corrections applied."""
+
+    id: str
+    video_id: str
+    name: str
+    source: str
+    task: str
+    kind: str
+    start_s: float
+    end_s: float
+    score: float
+    label: str
+    state: str
+    revision: int
+
+
+class DatabaseResults:
+    """The result store. Saving is idempotent: the same report under the same settings replaces itself."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            if url.startswith("sqlite:///"):
+                Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+            self._engine = sa.create_engine(url)
+            _tables.create_all(self._engine)
+        except (sa.exc.SQLAlchemyError, ImportError, OSError) as error:
+            raise StoreUnavailable(f"the result store {_public(url)} does not answer: {_sentence(error)}") from error
+        self._name = _public(url)
+
+    def save(self, report: Report, source: str) -> None:
+        """Keep the report as found (no corrections in it). Its tasks' rows replace those of earlier runs over the same video."""
+        key = {"video_id": report.video_id, "digest": report.digest}
+        text = json.dumps(report_to_json(report, with_pictures=True), separators=(",", ":"))
+        saved_at = datetime.now(UTC).isoformat(timespec="microseconds")
+        with self._session() as db:
+            db.execute(sa.delete(_reports).filter_by(**key))
+            db.execute(
+                sa.insert(_reports).values(
+                    **key, source=source, name=report.name, status=report.status.value, saved_at=saved_at, report=text
+                )
+            )
+            self._write_rows(db, report, source)
+
+    def load(self, video_id: str, digest: str) -> Report | None:
+        """The stored report as it was found, or None."""
+        with self._session() as db:
+            text = db.scalar(sa.select(_reports.c.report).filter_by(video_id=video_id, digest=digest))
+        return report_from_json(json.loads(text)) if text else None
+
+    def findings(
+        self,
+        *,
+        task: str | None = None,
+        from_s: float | None = None,
+        to_s: float | None = None,
+        min_score: float = 0.0,
+        video: str | None = None,
+        finding_id: str | None = None,
+    ) -> list[FindingRow]:
+        """Rows in order of video and time. `video`: a name or the beginning of an id; times select what overlaps `[from_s, to_s)`."""
+        rows = sa.select(_findings).where(_findings.c.score >= min_score)
+        if task:
+            rows = rows.where(_findings.c.task == task)
+        if from_s is not None:
+            rows = rows.where(_findings.c.end_s > from_s)
+        if to_s is not None:
+            rows = rows.where(_findings.c.start_s < to_s)
+        if video:
+            rows = rows.where(sa.or_(_findings.c.name == video, _findings.c.video_id.startswith(video, autoescape=True)))
+        if finding_id:
+            rows = rows.where(_findings.c.id.startswith(finding_id, autoescape=True))
+        with self._session() as db:
+            found = db.execute(rows.order_by(_findings.c.name, _findings.c.start_s, _findings.c.end_s)).mappings().all()
+        return [FindingRow(**{k: v for k, v in row.items() if k != "digest"}) for row in found]
+
+    def correct(
+        self, finding_id: str, *, span: TimeSpan | None = None, label: str | None = None, rejected: bool = False, note: str = ""
+    ) -> FindingRow:
+        """Put a person's word on a finding (its id, or the unambiguous beginning of one) and return the row as it is now."""
+        row = self.finding(finding_id)
+        earlier = [c for c in self.corrections(video_id=row.video_id) if c.finding_id == row.id]
+        found = earlier[0].found if earlier else TimeSpan(row.start_s, row.end_s)
+        before = earlier[-1] if earlier else None
+        words = {
+            "found": [found.start_s, found.end_s],
+            "span": [s.start_s, s.end_s] if (s := span or (before.span if before else None)) else None,
+            "label": label or (before.label if before else None),
+            "rejected": rejected,
+            "note": note or (before.note if before else ""),
+        }
+        made_at = datetime.now(UTC).isoformat(timespec="seconds")
+        with self._session() as db:
+            db.execute(
+                sa.insert(_corrections).values(
+                    finding_id=row.id, video_id=row.video_id, source=row.source, task=row.task, kind=row.kind,
+                    revision=row.revision + 1, made_at=made_at, words=json.dumps(words),
+                )
+            )  # fmt: skip
+        self._refresh(row.video_id)
+        return self.finding(row.id)
+
+    def corrections(self, *, video_id: str | None = None, source: str | None = None) -> list[Correction]:
+        """People's words, oldest first."""
+        query = sa.select(_corrections).order_by(_corrections.c.row)
+        if video_id:
+            query = query.filter_by(video_id=video_id)
+        if source:
+            query = query.filter_by(source=source)
+        with self._session() as db:
+            return [_correction(row) for row in db.execute(query).mappings()]
+
+    def finding(self, finding_id: str) -> FindingRow:
+        """The row with this id, or with the one id that begins so. Raises WrongRequest."""
+        rows = self.findings(finding_id=finding_id)
+        exact = [row for row in rows if row.id == finding_id] or rows
+        if len(exact) != 1:
+            what = "no finding has an id that begins" if not exact else f"{len(exact)} findings have ids that begin"
+            raise WrongRequest(f"{what} with {finding_id!r} in {self._name}; `longtake findings` lists them")
+        return exact[0]
+
+    def _refresh(self, video_id: str) -> None:
+        """Lay the corrections over the video's stored reports again, oldest first."""
+        with self._session() as db:
+            rows = db.execute(sa.select(_reports).filter_by(video_id=video_id).order_by(_reports.c.saved_at)).mappings().all()
+            for row in rows:
+                self._write_rows(db, report_from_json(json.loads(row["report"])), row["source"])
+
+    def _write_rows(self, db: sa.Connection, report: Report, source: str) -> None:
+        words = db.execute(sa.select(_corrections).filter_by(video_id=report.video_id).order_by(_corrections.c.row)).mappings().all()
+        tasks = [task.task for task in report.tasks]
+        shared = {"video_id": report.video_id, "digest": report.digest, "source": source, "name": report.name}
+        own = [_correction(row) for row in words if row["task"] in tasks]
+        rows = [shared | _columns(f) for f in corrected(report.findings, own)]
+        db.execute(sa.delete(_findings).where(_findings.c.video_id == report.video_id, _findings.c.task.in_(tasks)))
+        if rows:
+            db.execute(sa.insert(_findings), rows)
+
+    @contextmanager
+    def _session(self) -> Iterator[sa.Connection]:
+        try:
+            with self._engine.begin() as db:
+                yield db
+        except (sa.exc.OperationalError, sa.exc.InterfaceError) as error:
+            raise StoreUnavailable(f"the result store {self._name} does not answer: {_sentence(error)}") from error
+
+
+def _columns(f: Finding) -> dict[str, Any]:
+    times = {"start_s": f.span.start_s, "end_s": f.span.end_s}
+    return times | {
+        "id": f.id,
+        "task": f.task,
+        "kind": f.kind,
+        "score": f.score,
+        "label": f.label,
+        "state": f.state,
+        "revision": f.revision,
+    }
+
+
+def _correction(row: Any) -> Correction:
+    words = json.loads(row["words"])
+    plain = {k: row[k] for k in ("finding_id", "video_id", "source", "task", "kind", "revision", "made_at")}
+    span = TimeSpan(*words["span"]) if words["span"] else None
+    return Correction(
+        **plain, found=TimeSpan(*words["found"]), span=span, label=words["label"], rejected=words["rejected"], note=words["note"]
+    )
+
+
+def _public(url: str) -> str:
+    """A database's name without its password."""
+    try:
+        return sa.make_url(url).render_as_string(hide_password=True)
+    except sa.exc.ArgumentError:
+        return "(not a database URL)"
+
+
+def _sentence(error: Exception) -> str:
+    return str(getattr(error, "orig", None) or error).splitlines()[0]
