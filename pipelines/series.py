@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +61,13 @@ def unpack(data: bytes, names: list[str] | None = None) -> dict[str, Series]:
         return {n: Series(arrays[f"{n}@times"], arrays[n]) for n in wanted if n in arrays.files}
 
 
+@dataclass(frozen=True, slots=True)
+class Missing(TimeSpan):
+    """A stretch whose pictures or sound could not be decoded, and why."""
+
+    reason: str = ""
+
+
 @dataclass(slots=True)
 class Measured:
     """All series of one video under one plan, joined on demand.
@@ -73,7 +81,8 @@ class Measured:
     duration_s: float
     clock: Clock | None = None  # of the video stream; None for sound only
     subtitles: tuple[tuple[TimeSpan, str], ...] = ()
-    missing: tuple[TimeSpan, ...] = ()  # stretches that could not be decoded
+    missing: tuple[Missing, ...] = ()  # stretches that could not be decoded, apart and in order
+    facts: Mapping[str, Any] = field(default_factory=dict)  # what probe said, JSON values only
     _joined: dict[str, Series] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Series:
@@ -94,6 +103,8 @@ class Measured:
     def blocks(self, name: str) -> Iterator[Series]:
         """The series block by block, in time order; blocks without it are left out."""
         for key in self.blobs.keys(self.prefix + "/"):
+            if not key.endswith(".npz"):
+                continue  # the manifest
             part = unpack(self.blobs.get(key), [name]).get(name)
             if part is not None:
                 yield part

@@ -1,0 +1,428 @@
+"""Cuts a video into segments, has workers measure them, and accounts for what is missing. Knows blocks and workers, judges nothing."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from fractions import Fraction
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+from model.video import Clock
+from pipelines.decode_plan import DecodePlan
+from pipelines.interfaces import Blobs, UnreadableVideo
+from pipelines.limits import STANDARD, Limits
+from pipelines.measure import measure_blocks
+from pipelines.media import StreamFacts, VideoFacts, VideoIndex, index_video, opened
+from pipelines.series import BLOCK_S, OVERLAP_S, Measured, Missing, Series, pack, unpack
+from pipelines.workers import Crew, Done, Worker, WorkerBug, WorkerDied, crew
+
+logger = logging.getLogger(__name__)
+HOLES, REASONS = "missing.end_s", "missing.reason"  # series of every block: until when, and why, from its times on
+UNDECODABLE = (UnreadableVideo, av.error.FFmpegError, MemoryError)
+BEAT_S = 0.25
+WASTE_S = 20.0
+LOST_S = 0.5  # shorter holes are pictures that were never meant to be shown (VP8's hidden references, fields, packed B-frames)
+LONGEST_SEGMENT = 10  # blocks; the seek and the overlap cost about 3 s of video a segment
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What reading the file's packets told."""
+
+    facts: VideoFacts
+    index: VideoIndex | None
+
+    @property
+    def has_sound(self) -> bool:
+        return any(s.kind == "audio" for s in self.facts.streams)
+
+    def lead_in_s(self, block: int) -> float:
+        """Seconds of video decoded in vain when a segment begins with this block."""
+        if self.index is None or not len(self.index.key_ticks):
+            return 0.0
+        start_s = max(0.0, block * BLOCK_S - OVERLAP_S)
+        keys = self.index.key_ticks
+        earlier = keys[: np.searchsorted(keys, self.index.clock.tick(start_s), side="right")]
+        return max(0.0, start_s - self.index.clock.seconds(int(earlier[-1] if len(earlier) else self.index.ticks[0])))
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """A worker's sign of life: how far it has come, seconds of video."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class BlockDone:
+    """A block lies in the store. missing: its stretches without pictures or sound; is_empty: it holds no series at all."""
+
+    block: int
+    missing: tuple[Missing, ...]
+    is_empty: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Everything a worker needs to measure any block of one file."""
+
+    path: Path
+    look: Look
+    plan: DecodePlan
+    blobs: Blobs
+    prefix: str
+
+
+def measure_video(
+    path: Path,
+    blobs: Blobs,
+    prefix: str,
+    plan: DecodePlan,
+    *,
+    workers: int | None = None,
+    limits: Limits = STANDARD,
+    on_progress: Callable[[float, float], None] | None = None,
+) -> Measured:
+    """Measure a file in worker processes (one a core by default), block by block into `blobs` under `prefix`.
+
+    Blocks that are there are kept, so that a run broken off goes on where it was. on_progress: (seconds done, seconds in all).
+    Raises UnreadableVideo where nothing at all could be decoded; whatever less is lost is told in `Measured.missing`.
+    """
+    if (before := open_measured(blobs, prefix)) is not None and not _absent(blobs, prefix, before.duration_s):
+        return before
+    path = regular_file(path)
+    with crew(workers or os.cpu_count() or 1, limits) as hands:
+        look = _looked_at(path, hands, limits)
+        run = _Run(Work(path, look, plan, blobs, prefix), hands, limits, on_progress)
+        missing = run.to_the_end()
+    measured = Measured(blobs, prefix, look.facts.duration_s, look.index.clock if look.index else None, (), missing, _plain(look.facts))
+    blobs.put(f"{prefix}/manifest.json", _manifest(measured))
+    return measured
+
+
+def open_measured(blobs: Blobs, prefix: str) -> Measured | None:
+    """What an earlier run measured, without the file; None where it did not come to its end."""
+    try:
+        told = json.loads(blobs.get(f"{prefix}/manifest.json"))
+    except KeyError:
+        return None
+    clock = Clock(Fraction(told["clock"]["time_base"]), Fraction(told["clock"]["origin_s"])) if told["clock"] else None
+    missing = tuple(Missing(m["start_s"], m["end_s"], m["reason"]) for m in told["missing"])
+    return Measured(blobs, prefix, told["duration_s"], clock, (), missing, told["facts"])
+
+
+def regular_file(path: Path) -> Path:
+    """The absolute path of a readable ordinary file; opening anything else could wait for ever. Raises UnreadableVideo."""
+    name = path.name.encode("unicode_escape").decode() if not path.name.isprintable() else path.name
+    try:
+        if not path.exists():
+            raise UnreadableVideo(f"{name} does not exist; check the name and the folder")
+        if not path.is_file():
+            raise UnreadableVideo(
+                f"{name} is {'a folder' if path.is_dir() else 'a device or a pipe'}, not a file; give the video file itself"
+            )
+        if path.stat().st_size == 0:
+            raise UnreadableVideo(f"{name} is empty (0 bytes); copy or download it again")
+        with path.open("rb"):
+            return path.absolute()
+    except OSError as error:
+        raise UnreadableVideo(f"{name} cannot be opened: {error.strerror or error}; check its permissions") from error
+    except ValueError as error:
+        raise UnreadableVideo(f"{name!r} is not a file name: {error}") from error
+
+
+def segments(blocks: list[int], workers: int, lead_in_s: Callable[[int], float]) -> deque[range]:
+    """Runs of neighbouring blocks, long ones first, so that all workers end at about the same time and a crash loses little.
+
+    A run is cut only where decoding from the key frame before wastes little; a film with one key frame stays whole.
+    """
+    queue: deque[range] = deque()
+    left = list(blocks)
+    while left:
+        length = min(LONGEST_SEGMENT, max(1, len(left) // (2 * workers)))
+        take = 1
+        while take < len(left) and left[take] == left[take - 1] + 1 and (take < length or lead_in_s(left[take]) > WASTE_S):
+            take += 1
+        queue.append(range(left[0], left[take - 1] + 1))
+        left = left[take:]
+    return queue
+
+
+def _looked_at(path: Path, hands: Crew, limits: Limits) -> Look:
+    """Probe and index in a worker, for a hostile file attacks the demuxer first."""
+    worker = hands.idle([])
+    assert worker is not None
+    worker.start(look_at, path)
+    deadline = time.monotonic() + limits.look_allowance_s(path.stat().st_size)
+    while not worker.connection.closed and not worker.connection.poll(0.2):
+        worker.watch_memory()
+        if time.monotonic() > deadline:
+            worker.kill("reading it took too long")
+    try:
+        look = worker.receive()
+        assert isinstance(look, Look)
+        worker.receive()
+    except WorkerDied as error:
+        raise UnreadableVideo(f"{path.name} cannot be read: {error}; the file is damaged or not a video") from error
+    if look.facts.duration_s <= 0:
+        raise UnreadableVideo(f"{path.name} holds neither pictures nor sound; is it the right file?")
+    return look
+
+
+class _Run:
+    """One file's segments on their way through the workers."""
+
+    def __init__(self, work: Work, hands: Crew, limits: Limits, on_progress: Callable[[float, float], None] | None) -> None:
+        self.work, self.hands, self.limits, self.on_progress = work, hands, limits, on_progress
+        self.duration_s = work.look.facts.duration_s
+        absent = _absent(work.blobs, work.prefix, self.duration_s)
+        self.queue = segments(absent, hands.size, work.look.lead_in_s)
+        self.missing = _missing_before(work.blobs, work.prefix)
+        self.done = set(range(block_count(self.duration_s))) - set(absent)
+        self.is_empty = not self.done
+        self.busy: dict[Worker, _Assignment] = {}
+        self.failures: dict[int, str] = {}
+
+    def to_the_end(self) -> tuple[Missing, ...]:
+        while self.queue or self.busy:
+            self._assign()
+            self._listen()
+            self._watch()
+            self._tell()
+        if self.is_empty:
+            reason = self.missing[0].reason if self.missing else "nothing in it could be decoded"
+            raise UnreadableVideo(f"{self.work.path.name} cannot be decoded: {reason}")
+        return merged(self.missing)
+
+    def _assign(self) -> None:
+        while self.queue and (worker := self.hands.idle(list(self.busy))) is not None:
+            blocks = self.queue.popleft()
+            allowance_s = self.limits.stall_s + self.work.look.lead_in_s(blocks.start)
+            self.busy[worker] = _Assignment(blocks, allowance_s)
+            worker.start(measure_segment, self.work, blocks)
+
+    def _listen(self) -> None:
+        ready = wait([w.connection for w in self.busy], timeout=0.5)
+        for worker in [w for w in self.busy if w.connection in ready]:
+            try:
+                self._heard(worker, worker.receive())
+            except WorkerDied as error:
+                self._lost(worker, str(error))
+            except WorkerBug as error:
+                logger.error("measuring failed file=%r block=%d\n%s", self.work.path.name, self.busy[worker].blocks.start, error)
+                self._lost(worker, f"a fault of this program: {str(error).strip().splitlines()[-1]}")
+
+    def _heard(self, worker: Worker, message: object) -> None:
+        assignment = self.busy[worker]
+        assignment.heard_at = time.monotonic()
+        if isinstance(message, At):
+            assignment.seconds = message.seconds
+        elif isinstance(message, BlockDone):
+            self.done.add(message.block)
+            self.missing += message.missing
+            self.is_empty = self.is_empty and message.is_empty
+            assignment.next_block()
+        elif isinstance(message, Done):
+            del self.busy[worker]
+
+    def _lost(self, worker: Worker, reason: str) -> None:
+        """The block it was on is tried once more alone, then given up; the rest of the segment goes back to the queue."""
+        blocks = self.busy.pop(worker).blocks
+        if not blocks:
+            return
+        block = blocks.start
+        logger.warning("worker lost file=%r block=%d reason=%s", self.work.path.name, block, reason)
+        if len(blocks) > 1:
+            self.queue.appendleft(blocks[1:])
+        if block not in self.failures:
+            self.queue.append(range(block, block + 1))
+        else:
+            end_s = min((block + 1) * BLOCK_S, self.duration_s)
+            self.missing.append(Missing(block * BLOCK_S, end_s, reason))
+            self.done.add(block)
+        self.failures[block] = reason
+
+    def _watch(self) -> None:
+        now = time.monotonic()
+        for worker, assignment in list(self.busy.items()):
+            if now - assignment.heard_at > assignment.allowance_s:
+                worker.kill(f"the decoder gave no picture for {assignment.allowance_s:.0f} s")
+            elif now - assignment.block_began > self.limits.block_s:
+                worker.kill(f"a minute of video took more than {self.limits.block_s:.0f} s")
+            else:
+                worker.watch_memory()
+            if not worker.alive:
+                self._lost(worker, worker.cause_of_death())
+
+    def _tell(self) -> None:
+        if self.on_progress is not None:
+            whole = sum(min((b + 1) * BLOCK_S, self.duration_s) - b * BLOCK_S for b in self.done)
+            self.on_progress(min(self.duration_s, whole + sum(a.seconds_done for a in self.busy.values())), self.duration_s)
+
+
+@dataclass(slots=True)
+class _Assignment:
+    """What one worker is on: the blocks still to come, the first of them now."""
+
+    blocks: range
+    allowance_s: float
+    seconds: float = 0.0
+    heard_at: float = field(default_factory=time.monotonic)
+    block_began: float = field(default_factory=time.monotonic)
+
+    def next_block(self) -> None:
+        self.blocks = self.blocks[1:]
+        self.block_began = self.heard_at
+
+    @property
+    def seconds_done(self) -> float:
+        return min(BLOCK_S, max(0.0, self.seconds - self.blocks.start * BLOCK_S)) if self.blocks else 0.0
+
+
+def look_at(send: Callable[[Look], None], path: Path) -> None:
+    """Runs in a worker: read every packet, decode nothing."""
+    index = index_video(path)
+    send(Look(_facts(path, index), index))
+
+
+def _facts(path: Path, index: VideoIndex | None) -> VideoFacts:
+    with opened(path) as container:
+        streams = tuple(StreamFacts(s.index, s.type, s.codec_context.name if s.codec_context else "") for s in container.streams)
+        length_s = index.duration_s if index else (container.duration or 0) / 1e6
+        return VideoFacts(container.format.name, length_s, None, len(index.ticks) if index else 0, 0, 0, 0, "", streams, (), ())
+
+
+def measure_segment(send: Callable[[At | BlockDone], None], work: Work, blocks: range) -> None:
+    """Runs in a worker: measure `blocks`, store each as soon as it is complete."""
+    for block, pictures, lost in _pictures(work, blocks, _heartbeat(send)):
+        sound, unheard = _sound(work, block)
+        series = pictures | sound
+        missing = lost + unheard
+        holes = Series(np.array([m.start_s for m in missing]), np.array([m.end_s for m in missing]))
+        reasons = Series(holes.times_s, np.array([m.reason for m in missing], np.str_))
+        work.blobs.put(block_key(work.prefix, block), pack(series | {HOLES: holes, REASONS: reasons}))
+        send(BlockDone(block, tuple(missing), not any(len(s) for s in series.values())))
+
+
+def _heartbeat(send: Callable[[At], None]) -> Callable[[float], None]:
+    last = time.monotonic()
+
+    def beat(at_s: float) -> None:
+        nonlocal last
+        if (now := time.monotonic()) - last > BEAT_S:
+            last = now
+            send(At(at_s))
+
+    return beat
+
+
+def _pictures(work: Work, blocks: range, beat: Callable[[float], None]) -> Iterator[tuple[int, dict[str, Series], list[Missing]]]:
+    """Every block's picture series, also of those that cannot be decoded: empty, with the reason."""
+    index = work.look.index
+    if index is None:
+        yield from ((block, {}, []) for block in blocks)
+        return
+    while blocks:
+        try:
+            for block, series in measure_blocks(work.path, index, work.plan, blocks, beat):
+                yield block, series, holes_in(index, series, block)
+                blocks = blocks[1:]
+        except UNDECODABLE as error:
+            yield blocks.start, {}, [_whole(work, blocks.start, _clause(error))]
+            blocks = blocks[1:]
+
+
+def _sound(work: Work, block: int) -> tuple[dict[str, Series], list[Missing]]:
+    if not (work.plan.sound and work.look.has_sound):
+        return {}, []
+    try:
+        from pipelines.sound import measure_sound
+    except ImportError:
+        return {}, []
+    try:
+        return measure_sound(work.path, block), []
+    except UNDECODABLE as error:
+        return {}, [_whole(work, block, f"sound: {_clause(error)}")]
+
+
+def _whole(work: Work, block: int, reason: str) -> Missing:
+    return Missing(block * BLOCK_S, min((block + 1) * BLOCK_S, work.look.facts.duration_s), reason)
+
+
+def _clause(error: BaseException) -> str:
+    return "it needs more memory than a worker may take" if isinstance(error, MemoryError) else str(error)
+
+
+def holes_in(index: VideoIndex, series: Mapping[str, Series], block: int) -> list[Missing]:
+    """Stretches of a block for which the file lists pictures and the decoder gave none."""
+    first, last = np.searchsorted(index.ticks, [index.clock.tick(block * BLOCK_S), index.clock.tick((block + 1) * BLOCK_S)])
+    listed = index.ticks[first:last]
+    given = series["frame.tick"].values if "frame.tick" in series else np.array([], np.int64)
+    absent = ~np.isin(listed, given)
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], absent, [False]]).astype(np.int8)))
+    following = np.append(listed, index.ticks[last] if last < len(index.ticks) else index.end_tick)
+    spans = [(index.clock.seconds(int(following[a])), index.clock.seconds(int(following[b]))) for a, b in edges.reshape(-1, 2)]
+    return [Missing(max(0.0, a), b, "the pictures are damaged") for a, b in spans if b - a >= LOST_S]
+
+
+def merged(missing: list[Missing]) -> tuple[Missing, ...]:
+    """Apart and in order: stretches that overlap or touch become one, with every reason once."""
+    out: list[Missing] = []
+    for gap in sorted(missing):
+        if out and gap.start_s <= out[-1].end_s + 1e-6:
+            reasons = dict.fromkeys([*out[-1].reason.split("; "), *gap.reason.split("; ")])
+            out[-1] = Missing(out[-1].start_s, max(out[-1].end_s, gap.end_s), "; ".join(reasons))
+        else:
+            out.append(gap)
+    return tuple(out)
+
+
+def block_count(duration_s: float) -> int:
+    return math.ceil(duration_s / BLOCK_S)
+
+
+def block_key(prefix: str, block: int) -> str:
+    return f"{prefix}/{block:06d}.npz"
+
+
+def _absent(blobs: Blobs, prefix: str, duration_s: float) -> list[int]:
+    there = set(blobs.keys(prefix + "/"))
+    return [block for block in range(block_count(duration_s)) if block_key(prefix, block) not in there]
+
+
+def _missing_before(blobs: Blobs, prefix: str) -> list[Missing]:
+    """Holes in the blocks of an earlier run."""
+    missing: list[Missing] = []
+    for key in blobs.keys(prefix + "/"):
+        if key.endswith(".npz"):
+            told = unpack(blobs.get(key), [HOLES, REASONS])
+            rows = zip(told[HOLES].times_s, told[HOLES].values, told[REASONS].values, strict=True)
+            missing += [Missing(float(start), float(end), str(reason)) for start, end, reason in rows]
+    return missing
+
+
+def _manifest(measured: Measured) -> bytes:
+    clock = measured.clock
+    told = {
+        "duration_s": measured.duration_s,
+        "clock": {"time_base": str(clock.time_base), "origin_s": str(clock.origin_s)} if clock else None,
+        "missing": [asdict(m) for m in measured.missing],
+        "facts": measured.facts,
+    }
+    return json.dumps(told, indent=1).encode()
+
+
+def _plain(facts: VideoFacts) -> dict[str, Any]:
+    """The facts as JSON values: a Fraction is written as "25" or "30000/1001"."""
+    return {k: str(v) if isinstance(v, Fraction) else v for k, v in asdict(facts).items()}
