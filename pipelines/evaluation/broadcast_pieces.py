@@ -23,7 +23,7 @@ from pipelines.evaluation.broadcast_pictures import (
     make_view,
     paint_set,
 )  # fmt: skip
-from pipelines.evaluation.broadcast_sound import Voice, Wave, at_level, make_ambience, make_tune, make_voice, play, speak
+from pipelines.evaluation.broadcast_sound import Voice, Wave, at_level, make_ambience, make_tune, make_voice, play, rustle, speak
 
 BLACK: Planes = (np.zeros((0, 0), np.uint8),) * 3
 PROGRAMME_DB = -24.0
@@ -183,18 +183,18 @@ class Programme:
             yield Piece(length_s, draw, "programme", track, level_db, dip_s=(dips[0] * (k == 0), dips[1] * (k == len(lengths) - 1)))
 
     def _track(self, rng: Generator, seconds: float) -> Track:
-        samples = int(min(seconds, 90) * self.rate_hz) + self.rate_hz
-        wave = at_level(np.resize(self.ambience[rng.integers(len(self.ambience))], samples), float(rng.uniform(-28, -12)))
+        samples = int((seconds + 1) * self.rate_hz)
+        wave = at_level(rustle(rng, self.ambience[rng.integers(len(self.ambience))], samples, self.rate_hz), float(rng.uniform(-28, -12)))
         if rng.random() < self.style.talk:
             for voice in rng.choice(len(self.voices), 2):
                 wave = wave + speak(rng, self.voices[voice], samples, self.rate_hz) * np.float32(0.7)
         if rng.random() < (0.25 if self.style.talk else 1.0):
-            wave = wave + play(make_tune(rng, self.rate_hz), samples, self.rate_hz) * np.float32(rng.uniform(0.2, 0.8))
+            wave = wave + play(rng, make_tune(rng, self.rate_hz), samples, self.rate_hz) * np.float32(rng.uniform(0.2, 0.8))
         return Track(_levelled(wave))
 
     def _montage(self, rng: Generator, seconds: float) -> Iterator[Piece]:
         """Fast pictures to music: from known places or new ones of the same look."""
-        track = Track(_levelled(play(make_tune(rng, self.rate_hz, fast=True), int((seconds + 1) * self.rate_hz), self.rate_hz)))
+        track = Track(_levelled(play(rng, make_tune(rng, self.rate_hz, fast=True), int((seconds + 1) * self.rate_hz), self.rate_hz)))
         is_new = rng.random() < 0.4
         level_db = PROGRAMME_DB + float(rng.uniform(0, 3))
         for length_s in _shot_lengths(rng, 1.0, seconds):
@@ -252,7 +252,7 @@ def make_spot(rng: Generator, seconds: float, programme: Programme, size: tuple[
     number = next(_spot_numbers)
     samples = int((seconds + 1) * rate_hz)
     manner = rng.random()
-    wave = play(make_tune(rng, rate_hz, fast=manner < 0.5), samples, rate_hz) * np.float32(0.6 if manner < 0.8 else 0.05)
+    wave = play(rng, make_tune(rng, rate_hz, fast=manner < 0.5), samples, rate_hz) * np.float32(0.6 if manner < 0.8 else 0.05)
     if manner > 0.25:
         wave = wave + speak(rng, make_voice(rng, rate_hz, hurried=True), samples, rate_hz)
     track = Track(_levelled(wave))
@@ -269,7 +269,7 @@ def make_spot(rng: Generator, seconds: float, programme: Programme, size: tuple[
 def card_piece(rng: Generator, palette: Palette, size: tuple[int, int], seconds: float, what: str, rate_hz: int) -> Piece:
     """A title, an ident or a sponsor's card with a jingle."""
     card = make_card(rng, palette, size)
-    track = Track(_levelled(play(make_tune(rng, rate_hz, fast=True), int((seconds + 1) * rate_hz), rate_hz)))
+    track = Track(_levelled(play(rng, make_tune(rng, rate_hz, fast=True), int((seconds + 1) * rate_hz), rate_hz)))
     return Piece(seconds, lambda _: card, what, track)
 
 

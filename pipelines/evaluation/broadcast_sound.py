@@ -77,24 +77,32 @@ def _note(rate_hz: int, pitch_hz: float, timbre: float, length_s: float) -> Wave
     return _even(chord * np.exp(-t / (0.6 * length_s)) * np.minimum(1, t / 0.01))
 
 
-def play(tune: Tune, samples: int, rate_hz: int) -> Wave:
+def play(rng: Generator, tune: Tune, samples: int, rate_hz: int) -> Wave:
+    """The tune for so many samples; like a player, never twice quite the same."""
     step = int(tune.beat_s * rate_hz)
     wave = np.zeros(samples + 4 * step, np.float32)
     for k in range(samples // step + 1):
-        note = tune.notes[tune.order[k % len(tune.order)]]
+        note = tune.notes[tune.order[k % len(tune.order)] if rng.random() < 0.7 else rng.integers(len(tune.notes))]
         wave[k * step : k * step + len(note)] += note[: 4 * step]
         wave[k * step : k * step + len(tune.drum)] += tune.drum[: 4 * step]
     return wave[:samples]
 
 
 def make_ambience(rng: Generator, rate_hz: int, seconds: float = 8.0) -> Wave:
-    """A place's background: noise of its own colour. Repeat it to any length."""
+    """A place's background: some seconds of noise of its own colour, a stock for `rustle`."""
     n = int(seconds * rate_hz)
     frequency = np.fft.rfftfreq(n, 1 / rate_hz)
     shape = (1 + frequency / 60) ** -rng.uniform(0.3, 1.3) + np.exp(-(((frequency - rng.uniform(200, 3000)) / 150) ** 2)) * rng.uniform(
         0, 0.2
     )
     return _even(np.fft.irfft(np.fft.rfft(rng.normal(0, 1, n)) * shape, n))
+
+
+def rustle(rng: Generator, stock: Wave, samples: int, rate_hz: int) -> Wave:
+    """Background of any length without a period: short cuts of the stock in random order."""
+    cut = rate_hz // 2
+    starts = rng.integers(0, len(stock) - cut, samples // cut + 1)
+    return np.concatenate([stock[k : k + cut] for k in starts])[:samples]
 
 
 def at_level(wave: Wave, level_db: float) -> Wave:
