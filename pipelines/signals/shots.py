@@ -1,0 +1,165 @@
+"""Shots: where one camera's picture gives way to another's. Judges the numbers `measure_pictures` made; decodes nothing.
+
+n = frames, c = candidates, P = numbers of a tiny picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.video import TimeSpan
+from pipelines.findings import Shot
+from pipelines.series import Measured, Series
+from pipelines.signals.transitions import Transition, TransitionSettings, find_transitions
+
+Numbers = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShotSettings:
+    """When a change of picture counts as a cut."""
+
+    cut_probability: float = 0.5  # the judge's probability from which a change is a cut
+    shortest_s: float = 0.2  # two cuts nearer than this are one: flicker, or an interlaced frame between two shots
+    context_s: float = 0.5  # how far aside a change is compared with its neighbours
+    flash_s: float = 0.35  # a picture that is back within this time was never gone
+    transitions: TransitionSettings = field(default_factory=TransitionSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    time_s: float  # when the new shot's first frame appears
+    probability: float
+
+
+def find_shots(measured: Measured, settings: ShotSettings = ShotSettings()) -> tuple[Shot, ...]:
+    """The video's shots: they tile `[0, duration)`; empty where there are no pictures."""
+    if measured.get("frame.change") is None:
+        return ()
+    cuts = find_cuts(measured, settings)
+    transitions = find_transitions(measured, [cut.time_s for cut in cuts], settings.transitions)
+    openings = _openings(cuts, transitions, settings.shortest_s)
+    edges = [0.0, *(time_s for time_s, _, _ in openings), measured.duration_s]
+    kinds = [("start", None), *((kind, span) for _, kind, span in openings)]
+    return tuple(Shot(TimeSpan(a, b), kind, span) for (a, b), (kind, span) in zip(pairwise(edges), kinds, strict=True) if b > a)
+
+
+def _openings(cuts: list[Cut], transitions: list[Transition], shortest_s: float) -> list[tuple[float, str, TimeSpan | None]]:
+    """Cuts and transitions in time order; a transition swallows the cuts in it, of two close cuts the surer stays."""
+    kept: list[Cut] = []
+    for cut in cuts:
+        if any(t.span.start_s - 0.1 <= cut.time_s < t.span.end_s + 0.1 for t in transitions):
+            continue
+        if kept and cut.time_s - kept[-1].time_s < shortest_s:
+            if cut.probability > kept[-1].probability:
+                kept[-1] = cut
+            continue
+        kept.append(cut)
+    hard = [(cut.time_s, "cut", None) for cut in kept if cut.time_s > 0]
+    soft = [((t.span.start_s + t.span.end_s) / 2, t.kind, t.span) for t in transitions]
+    return sorted([*hard, *soft], key=lambda opening: opening[0])
+
+
+def find_cuts(measured: Measured, settings: ShotSettings = ShotSettings()) -> list[Cut]:
+    """Hard cuts in time order, before transitions are looked for."""
+    rows, features = cut_features(measured, settings)
+    times = measured["frame.change"].times_s[rows]
+    probabilities = 1 / (1 + np.exp(-(features @ CUT_WEIGHTS + CUT_BIAS)))
+    sure = probabilities >= settings.cut_probability
+    return [Cut(float(t), float(p)) for t, p in zip(times[sure], probabilities[sure], strict=True)]
+
+
+# Fitted by logistic regression on films of pipelines/evaluation/edits.py, in the order of `cut_features`.
+CUT_WEIGHTS = np.array([0.4, 0.3, 4.6, 5.8, 1.26, 6.1])
+CUT_BIAS = -13.2
+CANDIDATE_CHANGE = 1.0  # levels; a smaller change is invisible
+GONE = 0.5  # a picture that keeps this share of its difference is gone for good; motion under a flash leaves less
+
+
+def cut_features(measured: Measured, settings: ShotSettings) -> tuple[NDArray[np.intp], Numbers]:
+    """((c,) frame numbers, (c, 6) features) of every frame whose change is the greatest of five."""
+    change, residue, colour, likeness = (
+        measured[f"frame.{name}"].values.astype(np.float64) for name in ("change", "residue", "colour", "likeness")
+    )
+    times = measured["frame.change"].times_s
+    rows = _peaks(change)
+    reach = max(4, round(settings.context_s / _frame_s(times)))
+    usual = _usual(np.stack([change, residue, 1 - likeness]), rows, reach)
+    stays = _stays(measured, rows, settings.flash_s)
+    features = [
+        np.log((change[rows] + 0.5) / (usual[0] + 0.5)),
+        np.log((residue[rows] + 0.5) / (usual[1] + 0.5)),
+        colour[rows],
+        1 - likeness[rows],
+        np.log((1 - likeness[rows] + 0.02) / (usual[2] + 0.02)),
+        stays,
+    ]
+    return rows, np.stack(features, axis=1)
+
+
+def _peaks(change: Numbers) -> NDArray[np.intp]:
+    around = np.lib.stride_tricks.sliding_window_view(np.pad(change, 2), 5)
+    peaks = (change >= CANDIDATE_CHANGE) & (change >= around.max(1))
+    peaks[:1] = False
+    return np.nonzero(peaks)[0]
+
+
+def _frame_s(times: Numbers) -> float:
+    return float(np.median(np.diff(times))) if len(times) > 1 else 1.0
+
+
+def _usual(signals: Numbers, rows: NDArray[np.intp], reach: int) -> Numbers:
+    """(signals, c): what is high but not rare within `reach` frames of each row, the row itself left out: the 80th percentile."""
+    offsets = np.concatenate([np.arange(-reach, 0), np.arange(1, reach + 1)])
+    usual = np.empty((len(signals), len(rows)))
+    for first in range(0, len(rows), 4096):
+        chosen = rows[first : first + 4096, None] + offsets
+        inside = (chosen >= 1) & (chosen < signals.shape[1])
+        values = np.where(inside, signals[:, np.clip(chosen, 0, signals.shape[1] - 1)], np.nan)
+        usual[:, first : first + 4096] = np.nan_to_num(np.nanquantile(values, 0.8, axis=2))
+    return usual
+
+
+def _stays(measured: Measured, rows: NDArray[np.intp], flash_s: float) -> Numbers:
+    """(c,) how far from the old picture things stay, 0 (a flash: soon back) .. 1 (gone for good), looking both ways in time."""
+    stays = np.ones(len(rows))
+    done, base = 0, 0
+    for own, around, margin in walk_tiny(measured, flash_s + 0.1):
+        pictures = around.values.reshape(len(around), -1).astype(np.int16)
+        last = int(np.searchsorted(rows, base + own))
+        for k in range(done, last):
+            stays[k] = _stay(pictures, around.times_s, int(rows[k]) - base + margin, flash_s)
+        done, base = last, base + own
+    return stays
+
+
+def _stay(pictures: NDArray[np.int16], times: Numbers, row: int, flash_s: float) -> float:
+    now, before = pictures[row], pictures[row - 1]
+    later = pictures[row + 1 : max(row + 3, int(np.searchsorted(times, times[row] + flash_s)))]
+    earlier = pictures[min(row - 3, int(np.searchsorted(times, times[row] - flash_s))) if row >= 3 else 0 : row - 1]
+    whole = max(0.5, float(np.abs(now - before).mean()))
+    returns = [np.abs(some - one).mean(1).min() for some, one in ((later, before), (earlier, now)) if len(some)]
+    return float(min(1.0, min(returns) / (GONE * whole))) if returns else 1.0
+
+
+def walk_tiny(measured: Measured, margin_s: float) -> Iterator[tuple[int, Series, int]]:
+    """(frames of the block, its tiny pictures with `margin_s` around them, how many come before the block), block by block."""
+    blocks = measured.blocks("frame.tiny")
+    before: Series | None = None
+    block = next(blocks, None)
+    while block is not None:
+        after = next(blocks, None)
+        parts = [block]
+        lead = 0
+        if before is not None and len(before) and len(block):
+            tail = before.within(block.times_s[0] - margin_s, np.inf)
+            parts, lead = [tail, *parts], len(tail)
+        if after is not None and len(block):
+            parts.append(after.within(-np.inf, block.times_s[-1] + margin_s))
+        yield len(block), Series(np.concatenate([p.times_s for p in parts]), np.concatenate([p.values for p in parts])), lead
+        before, block = block, after
