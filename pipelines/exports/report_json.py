@@ -33,7 +33,7 @@ def report_to_json(report: Report, *, with_pictures: bool = False) -> dict[str, 
         "version": REPORT_VERSION,
         "request_id": report.request_id,
         "video_id": report.video_id,
-        "name": report.name,
+        "name": report.name.encode("utf-8", "surrogateescape").decode("utf-8", "replace"),  # a file's name may be no text at all
         "status": report.status.value,
         "reason": report.reason,
         "coverage": _coverage(report.coverage),

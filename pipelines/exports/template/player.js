@@ -1,0 +1,106 @@
+// Where the film stands. Works without the film too: then the time is the page's own, and the storyboard is the picture.
+
+const player = {
+  video: byId("video"), time: 0, watchers: [], ready: false,
+
+  /** Go to a time; `watchers` hear of it at once. */
+  seek(seconds) {
+    this.time = Math.min(Math.max(0, seconds), Math.max(0, duration - 0.001));
+    if (this.ready) this.video.currentTime = this.time;
+    this.tell();
+  },
+  step(seconds) { this.seek(this.time + seconds); },
+  toggle() {
+    if (!this.ready) return toast("The video file is not here to play; the timeline still works.");
+    if (this.video.paused) this.video.play().catch(() => toast("The browser did not start the video.")); else this.video.pause();
+  },
+  tell() { for (const watch of this.watchers) watch(this.time); },
+  follow() {
+    if (!this.ready || this.video.seeking) return;
+    this.time = this.video.currentTime; this.tell();
+  },
+  load(href) {
+    this.ready = false;
+    this.video.src = href;
+  },
+};
+
+function absent(text, where) {
+  player.ready = false;
+  player.video.hidden = true;
+  byId("absent").hidden = false;
+  byId("absent-title").textContent = text; byId("absent-where").textContent = where;
+  showStill(player.time);
+}
+
+function showStill(time) {
+  if (byId("absent").hidden) return;
+  const picture = nearestPicture(time), still = byId("still");
+  still.hidden = !picture;
+  if (picture && still.dataset.at !== String(picture.time_s)) { still.src = jpegUrl(picture); still.dataset.at = picture.time_s; still.alt = `Storyboard picture at ${clock(picture.time_s)}`; }
+}
+
+function startPlayer() {
+  const { video } = player, sources = [media.proxy, media.media].filter(Boolean);
+  const next = () => sources.length ? player.load(sources.shift()) : absent("The video cannot be played here.", `${report.name} is not where this page expects it, or this browser does not know its format. Times, findings and pictures are all here.`);
+  video.addEventListener("error", next);
+  video.addEventListener("loadedmetadata", () => {
+    player.ready = true; video.hidden = false; byId("absent").hidden = true;
+    if (player.time > 0) video.currentTime = player.time;
+  });
+  for (const event of ["timeupdate", "seeked", "pause"]) video.addEventListener(event, () => player.follow());
+  const frame = () => { if (!video.paused && !video.ended) { player.follow(); requestAnimationFrame(frame); } };
+  video.addEventListener("play", () => requestAnimationFrame(frame));
+  byId("pick").addEventListener("change", event => { const file = event.target.files[0]; if (file) { video.hidden = false; player.load(URL.createObjectURL(file)); } });
+  player.watchers.push(showStill);
+  next();
+}
+
+/** The finding before or after now. Half a second of slack, so that "previous" leaves the one it just went to. */
+function neighbour(direction) {
+  const now = player.time;
+  const found = direction > 0 ? stops.find(f => f.start_s > now + 0.02) : [...stops].reverse().find(f => f.start_s < now - 0.5);
+  if (!found) return toast(stops.length ? `No ${direction > 0 ? "later" : "earlier"} finding.` : "There are no findings to go to.");
+  player.seek(found.start_s); timeline.reveal(found.start_s);
+  toast(`${found.label || words(found.kind)} · ${exactClock(found.start_s)}`);
+}
+
+function frameLength() {
+  const [up, down] = String(report.media.frame_rate || "25").split("/").map(Number), rate = up / (down || 1);
+  return rate > 0 ? 1 / rate : 0.04;
+}
+
+const KEYS = {
+  " ": () => player.toggle(), k: () => player.toggle(), j: () => player.step(-10), l: () => player.step(10),
+  ArrowLeft: e => player.step(e.shiftKey ? -5 : -1), ArrowRight: e => player.step(e.shiftKey ? 5 : 1),
+  ",": () => player.step(-frameLength()), ".": () => player.step(frameLength()),
+  "[": () => neighbour(-1), p: () => neighbour(-1), "]": () => neighbour(1), n: () => neighbour(1),
+  "+": () => timeline.zoom(0.5), "=": () => timeline.zoom(0.5), "-": () => timeline.zoom(2), "0": () => timeline.fit(),
+  m: () => { player.video.muted = !player.video.muted; toast(player.video.muted ? "Sound off" : "Sound on"); },
+  "?": () => byId("help").showModal(),
+};
+
+function startKeys() {
+  document.addEventListener("keydown", event => {
+    if (event.ctrlKey || event.metaKey || event.altKey || byId("help").open || event.target.closest("input, select, textarea")) return;
+    if (event.target === byId("canvas") && (event.key === "Home" || event.key === "End")) { event.preventDefault(); return player.seek(event.key === "Home" ? 0 : duration); }
+    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    if (!(key in KEYS) || (key === " " && event.target.closest("button, summary, a"))) return;
+    if (key.startsWith("Arrow") && event.target.closest(".strip, .scroll") && event.target.matches(".strip, .scroll")) return;
+    event.preventDefault(); KEYS[key](event);
+  });
+}
+
+/** #t=12.3, as in media fragments. */
+function seekFromLink() {
+  const match = /[#&]t=([\d.]+)/.exec(location.hash);
+  if (match) { player.seek(Number(match[1])); timeline.reveal(player.time); }
+  return Boolean(match);
+}
+
+async function shareLink() {
+  const link = `${location.href.split("#")[0]}#t=${+player.time.toFixed(3)}`;
+  try { history.replaceState(null, "", link); } catch { /* some browsers refuse on file://; the copied link still works */ }
+  try { await navigator.clipboard.writeText(link); toast(`Link to ${exactClock(player.time)} copied`); }
+  catch { toast(`Link: ${link}`); }
+}
