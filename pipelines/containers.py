@@ -1,0 +1,110 @@
+"""Opens media files, and only files: whatever is in them or in their names, nothing else is opened. Knows PyAV's demuxers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Discard, Disposition
+from av.video.stream import VideoStream
+
+from pipelines.interfaces import UnreadableVideo
+
+# Demuxers that read one file and open no other: no playlists, no scripts, no numbered pictures, no network.
+FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpegtsraw,mpeg,mpegvideo,m4v,h263,h264,hevc,vvc,av1,obu,ivf,vc1,vc1test,evc,dirac,cavsvideo,"
+    "flv,live_flv,kux,asf,asf_o,ogg,mxf,gxf,nut,dv,rm,wtv,dhav,nsv,pva,vivo,swf,amv,roq,bink,smk,nuv,mtv,r3d,lxf,ivr,mjpeg,smjpeg,yuv4mpegpipe,"
+    "gif,apng,webp_pipe,jpeg_pipe,png_pipe,aac,ac3,eac3,aiff,amr,ape,au,caf,dts,flac,mp3,mpc,mpc8,oma,tak,truehd,tta,voc,w64,wav,wv,opus,loas,latm"
+)
+GENERATES_TIMES = 1  # AVFMT_FLAG_GENPTS: guesses display times from decoding times
+GUESSED_RIGHT = ("mpeg1video", "mpeg2video", "mpeg4")  # one picture of delay; for H.264 in AVI the guess is wrong
+REREADS = 64  # how often a demuxer may stumble over damage in a row before the rest counts as lost
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[InputContainer]:
+    """The file as a container, whatever its name; no error of PyAV's gets past here. Raises UnreadableVideo."""
+    try:
+        with _open(path) as container:
+            yield container
+    except av.FFmpegError as error:
+        raise UnreadableVideo(f"{path.name} {_reason(error)}") from error
+
+
+def _open(path: Path) -> InputContainer:
+    try:
+        if not path.is_file():
+            raise UnreadableVideo(f"{path.name} is {'not a regular file' if path.exists() else 'not there'}")
+        if path.stat().st_size == 0:
+            raise UnreadableVideo(f"{path.name} is empty")
+        # An absolute path is never taken for a URL ("http:...") or an option.
+        limits = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
+        return av.open(str(path.absolute()), mode="r", metadata_errors="replace", container_options=limits)
+    except (av.FFmpegError, OSError, ValueError) as error:
+        raise UnreadableVideo(f"{path.name} {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    match error:
+        case av.error.PermissionError() | PermissionError():
+            return "may not be read: permission denied"
+        case av.error.InvalidDataError():
+            return "is not a video, or it is damaged or cut off before anything can be read (no header or table of contents was found)"
+        case av.error.MemoryError() | MemoryError():
+            return "asks for more memory than a video may have"
+        case av.error.ArgumentError():
+            return "is of a kind that is not opened (a playlist, a list of pictures or an unknown format)"
+        case _:
+            return f"cannot be read as media: {getattr(error, 'strerror', None) or error}"
+
+
+def video_stream(container: InputContainer) -> VideoStream | None:
+    """The stream a player would show; cover pictures are none."""
+    films = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    best = container.streams.best("video")
+    stream = best if best in films else (films[0] if films else None)
+    if stream is None:
+        return None
+    if stream.codec_context is None:
+        raise UnreadableVideo("the video is in a format for which there is no decoder")
+    stream.codec_context.thread_count = 1  # a second thread would make the result depend on luck, not on the bytes, where they are broken
+    if stream.codec_context.name not in GUESSED_RIGHT:
+        container.flags &= ~GENERATES_TIMES
+    return stream
+
+
+def origin_s(container: InputContainer) -> Fraction:
+    """Where the player's clock starts on the container's own axis."""
+    return Fraction(container.start_time or 0, av.time_base)
+
+
+def packets(container: InputContainer, streams: Iterable[Any]) -> Iterator[Packet[Any]]:
+    """Packets of these streams to the end, past damage where the demuxer finds its feet again."""
+    wanted = tuple(streams)
+    for stream in container.streams:
+        if stream not in wanted:
+            stream.discard = Discard.all
+    stumbles = 0
+    while stumbles < REREADS:
+        try:
+            for packet in container.demux(*wanted):
+                if packet.size:
+                    stumbles = 0
+                    yield packet
+            return
+        except av.FFmpegError:
+            stumbles += 1
+
+
+def decoded(stream: VideoStream, packet: Packet[VideoStream] | None) -> list[av.VideoFrame]:
+    """Pictures that come out when this packet goes in (None: the last ones). Damage gives none."""
+    try:
+        return stream.codec_context.decode(packet)
+    except av.FFmpegError:
+        return []

@@ -1,0 +1,136 @@
+"""From a container's raw stamps to one ascending line of display times. Pure arithmetic on arrays, knows nothing of files.
+
+P = packets in file order. Stamps are int64 ticks; UNKNOWN where the container gave none.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ticks = NDArray[np.int64]
+
+UNKNOWN = np.iinfo(np.int64).min
+LOOK_AHEAD = 8  # a stamp that jumps back and stays back this long is a new stretch, not a slip
+DEEPEST_REORDER = 32  # H.264 and HEVC hold back 16 pictures at most; fields double that
+LONGEST_GAP_S = 3 * 3600  # no recording pauses this long; broken stamps do
+DECODING_TIMES = "pictures have no display times; the n-th picture shown takes the n-th decoding time"
+NO_TIMES = "pictures have no time stamps at all; times are picture number over the frame rate"
+
+
+@dataclass(frozen=True, slots=True)
+class Stamps:
+    """What the demuxer said. pts, dts: (P,); frame_ticks: how long an ordinary picture lasts; ticks_per_s: of the stream's time base."""
+
+    pts: Ticks
+    dts: Ticks
+    frame_ticks: int
+    ticks_per_s: float
+
+
+@dataclass(slots=True)
+class Timeline:
+    """When each packet's picture is shown, and in words what had to be repaired. ticks: (P,)."""
+
+    ticks: Ticks
+    warnings: list[str] = field(default_factory=list)
+
+
+def lay_out(stamps: Stamps, display_order: Callable[[], NDArray[np.intp]]) -> Timeline:
+    """Display times for all packets. Asks for `display_order` (packet numbers as they are shown) only where stamps alone do not tell."""
+    warnings: list[str] = []
+    pts = stamps.pts.copy()
+    if (known := pts != UNKNOWN).all():
+        moved = _joined_breaks(stamps.dts if (stamps.dts != UNKNOWN).all() else pts, stamps, slack=stamps.frame_ticks)
+        if moved.any():
+            warnings.append(f"time stamps jump {_places(moved)}; what follows was laid end to end")
+            pts += moved
+        if _is_plausible(pts):
+            return Timeline(pts, warnings)
+        warnings.append("time stamps do not ascend; slips were replaced by even steps between their neighbours")
+    elif known.any():
+        warnings.append(
+            f"{int((~known).sum())} of {len(pts)} pictures have no time stamp; they were spaced evenly between their neighbours"
+        )
+    order = display_order()
+    shown, word = _in_display_order(pts[order], stamps)
+    ticks = np.empty_like(pts)
+    ticks[order] = shown
+    return Timeline(ticks, [*warnings, *word])
+
+
+def _in_display_order(pts: Ticks, stamps: Stamps) -> tuple[Ticks, list[str]]:
+    """Strictly ascending times for pictures already in the order in which they are shown."""
+    if (pts == UNKNOWN).all():
+        dts = np.sort(stamps.dts)
+        if dts[0] != UNKNOWN and (np.diff(dts) > 0).all():
+            return dts + _joined_breaks(dts, stamps, slack=0), [
+                "pictures have no display times; the n-th picture shown takes the n-th decoding time"
+            ]
+        even = np.arange(len(pts), dtype=np.int64) * stamps.frame_ticks
+        return even, [NO_TIMES]
+    moved = np.where(pts != UNKNOWN, pts, 0)
+    moved[pts != UNKNOWN] += _joined_breaks(pts[pts != UNKNOWN], stamps, slack=0)
+    good = np.flatnonzero(pts != UNKNOWN)
+    good = good[_longest_ascent(moved[good])]
+    return _filled(moved, good, stamps.frame_ticks), []
+
+
+def _joined_breaks(line: Ticks, stamps: Stamps, slack: int) -> Ticks:
+    """What to add to each stamp so that lasting jumps, backward or absurdly far forward, close up. line: known stamps in file order."""
+    steps = np.diff(line)
+    too_far = LONGEST_GAP_S * stamps.ticks_per_s
+    added = np.zeros(len(line), np.int64)
+    for i in np.flatnonzero((steps < -slack) | (steps > too_far)) + 1:
+        before, after = line[max(0, i - LOOK_AHEAD) : i], line[i : i + LOOK_AHEAD]
+        if after.max() < before.max() - slack or after.min() > before.max() + too_far:
+            added[i:] += line[i - 1] + stamps.frame_ticks - line[i]
+    return added
+
+
+def _is_plausible(pts: Ticks) -> bool:
+    """All different, and none further from its place in the file than a decoder reorders."""
+    order = np.argsort(pts, kind="stable")
+    return bool((np.diff(pts[order]) > 0).all() and np.abs(order - np.arange(len(pts))).max(initial=0) <= DEEPEST_REORDER)
+
+
+def _longest_ascent(values: Ticks) -> NDArray[np.intp]:
+    """Positions of a longest strictly ascending subsequence: the stamps to believe."""
+    if (np.diff(values) > 0).all():
+        return np.arange(len(values))
+    tails: list[int] = []
+    ends: list[int] = []
+    before = np.empty(len(values), np.intp)
+    for i, value in enumerate(values.tolist()):
+        at = bisect_left(tails, value)
+        tails[at : at + 1], ends[at : at + 1] = [value], [i]
+        before[i] = ends[at - 1] if at else -1
+    return _walked_back(before, ends[-1])
+
+
+def _walked_back(before: NDArray[np.intp], last: int) -> NDArray[np.intp]:
+    path = []
+    while last >= 0:
+        path.append(last)
+        last = int(before[last])
+    return np.array(path[::-1])
+
+
+def _filled(values: Ticks, good: NDArray[np.intp], frame_ticks: int) -> Ticks:
+    """Values between the good ones evenly spaced, before and after them a picture's length apart."""
+    places = np.arange(len(values))
+    filled: Ticks = np.rint(np.interp(places, good, (values[good] - values[good[0]]).astype(np.float64))).astype(np.int64) + values[good[0]]
+    filled[good] = values[good]
+    head, tail = places < good[0], places > good[-1]
+    filled[head] = values[good[0]] - (good[0] - places[head]) * frame_ticks
+    filled[tail] = values[good[-1]] + (places[tail] - good[-1]) * frame_ticks
+    return filled
+
+
+def _places(moved: Ticks) -> str:
+    count = int((np.diff(moved, prepend=0) != 0).sum())
+    return "once" if count == 1 else f"{count} times"
