@@ -21,6 +21,11 @@ def is_clean_start(codec: str, extradata: bytes | None, packet: bytes) -> bool:
     return True
 
 
+def is_shown(codec: str, first_byte: int) -> bool:
+    """False for pictures that only others refer to. VP8 packs them alone; the other codecs pack them with one that is shown."""
+    return codec != "vp8" or bool(first_byte & 0x10)
+
+
 def nal_units(packet: bytes, length_bytes: int) -> Iterator[bytes]:
     """The stream's units without their framing: length-prefixed (MP4, MKV) or, with length_bytes 0, after start codes (TS, raw)."""
     if length_bytes:

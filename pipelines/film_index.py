@@ -14,7 +14,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from model.video import Clock
-from pipelines.bitstream import is_clean_start
+from pipelines.bitstream import is_clean_start, is_shown
 from pipelines.containers import decoded, opened, origin_s, packets, video_stream
 from pipelines.interfaces import UnreadableVideo
 from pipelines.timeline import UNKNOWN, Stamps, lay_out
@@ -72,7 +72,7 @@ class Log:
         self.pts.append(UNKNOWN if packet.pts is None else packet.pts)
         self.dts.append(UNKNOWN if packet.dts is None else packet.dts)
         self.durations.append(packet.duration or 0)
-        self.hidden.append(packet.is_discard)
+        self.hidden.append(packet.is_discard or not is_shown(codec, memoryview(packet)[0]))
 
 
 def index_video(path: Path) -> VideoIndex | None:
@@ -95,13 +95,13 @@ def index_of(log: Log, path: Path, stream: VideoStream, origin: Fraction) -> Vid
     pts, dts, durations = (np.frombuffer(column, np.int64) for column in (log.pts, log.dts, log.durations))
     reorders = bool(stream.codec_context.has_b_frames)
     frame_ticks = _frame_ticks(durations, stream, base)
-    timeline = lay_out(
-        Stamps(pts, dts, frame_ticks, float(1 / base)), lambda: _decoded_order(path, len(pts)) if reorders else np.arange(len(pts))
-    )
+    timeline = lay_out(Stamps(pts, dts, frame_ticks, float(1 / base)), lambda: _decoded_order(path) if reorders else np.arange(len(pts)))
     ticks = timeline.ticks
-    shown = np.frombuffer(log.hidden, np.int8) == 0
+    shown = (np.frombuffer(log.hidden, np.int8) == 0) & (ticks != UNKNOWN)
     if not shown.any():
-        raise UnreadableVideo(f"{path.name} holds pictures, but its edit list hides them all")
+        raise UnreadableVideo(
+            f"{path.name} has no picture to show: its {len(ticks)} pictures are hidden by an edit list or cannot be decoded"
+        )
     starts = _ordered_starts(np.frombuffer(log.starts, np.int64), ticks)
     last = int(ticks[shown].argmax())
     lasts = int(durations[shown][last])
@@ -146,8 +146,8 @@ def _believed_origin(origin: Fraction, first_tick: int, base: Fraction, warnings
     return first_tick * base, [*warnings, "the header's start time is far from the first picture; times count from the first picture"]
 
 
-def _decoded_order(path: Path, count: int) -> NDArray[np.intp]:
-    """Packet numbers in the order in which a decoder shows them, those that give no picture last. Costs a full decode."""
+def _decoded_order(path: Path) -> NDArray[np.intp]:
+    """Numbers of the packets that give a picture, in the order in which a decoder shows them. Costs a full decode."""
     with opened(path) as container:
         stream = video_stream(container)
         assert stream is not None
@@ -156,5 +156,4 @@ def _decoded_order(path: Path, count: int) -> NDArray[np.intp]:
             packet.pts, packet.dts = number, None
             order += [frame.pts for frame in decoded(stream, packet)]
         order += [frame.pts for frame in decoded(stream, None)]
-    seen = list(dict.fromkeys(n for n in order if n is not None))
-    return np.array(seen + sorted(set(range(count)) - set(seen)), np.intp)
+    return np.array(list(dict.fromkeys(number for number in order if number is not None)), np.intp)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pipelines.containers import opened, origin_s, packets, video_stream
 from pipelines.film_index import Log, VideoIndex, index_of, index_video
 from pipelines.interfaces import UnreadableVideo
+from pipelines.pixels import display_size, rotation_deg
 from pipelines.reel import Reel, Shown, shown_frames
 
 __all__ = ["Reel", "Shown", "StreamFacts", "VideoFacts", "VideoIndex", "examine", "index_video", "opened", "probe", "shown_frames"]
@@ -186,14 +187,3 @@ def _varies(steps: NDArray[np.int64]) -> bool:
     """Whether more than one step in fifty is off by over a tenth, rounding of ticks aside."""
     usual = float(np.median(steps))
     return bool((np.abs(steps - usual) > max(1.0, usual / 10)).mean() > 0.02)
-
-
-def rotation_deg(frame: av.VideoFrame) -> int:
-    """By how much a player turns this picture, counterclockwise, in quarter turns."""
-    return round(frame.rotation / 90) * 90 % 360
-
-
-def display_size(frame: av.VideoFrame, pixel_aspect: Fraction | None) -> tuple[int, int]:
-    """(width, height) in square pixels, as a player shows the picture."""
-    width = max(1, round(frame.width * (pixel_aspect or 1)))
-    return (frame.height, width) if rotation_deg(frame) in (90, 270) else (width, frame.height)

@@ -34,14 +34,14 @@ class Stamps:
 
 @dataclass(slots=True)
 class Timeline:
-    """When each packet's picture is shown, and in words what had to be repaired. ticks: (P,)."""
+    """When each packet's picture is shown, and in words what had to be repaired. ticks: (P,), UNKNOWN for packets that give no picture."""
 
     ticks: Ticks
     warnings: list[str] = field(default_factory=list)
 
 
 def lay_out(stamps: Stamps, display_order: Callable[[], NDArray[np.intp]]) -> Timeline:
-    """Display times for all packets. Asks for `display_order` (packet numbers as they are shown) only where stamps alone do not tell."""
+    """Display times for all packets. Asks for `display_order` (numbers of packets that are shown) only where stamps alone do not tell."""
     warnings: list[str] = []
     pts = stamps.pts.copy()
     if (known := pts != UNKNOWN).all():
@@ -57,16 +57,17 @@ def lay_out(stamps: Stamps, display_order: Callable[[], NDArray[np.intp]]) -> Ti
             f"{int((~known).sum())} of {len(pts)} pictures have no time stamp; they were spaced evenly between their neighbours"
         )
     order = display_order()
-    shown, word = _in_display_order(pts[order], stamps)
-    ticks = np.empty_like(pts)
-    ticks[order] = shown
-    return Timeline(ticks, [*warnings, *word])
+    ticks = np.full_like(pts, UNKNOWN)
+    if len(order):
+        ticks[order], words = _in_display_order(pts[order], stamps.dts[order], stamps)
+        warnings += words
+    return Timeline(ticks, warnings)
 
 
-def _in_display_order(pts: Ticks, stamps: Stamps) -> tuple[Ticks, list[str]]:
+def _in_display_order(pts: Ticks, dts: Ticks, stamps: Stamps) -> tuple[Ticks, list[str]]:
     """Strictly ascending times for pictures already in the order in which they are shown."""
     if (pts == UNKNOWN).all():
-        dts = np.sort(stamps.dts)
+        dts = np.sort(dts)
         if dts[0] != UNKNOWN and (np.diff(dts) > 0).all():
             return dts + _joined_breaks(dts, stamps, slack=0), [
                 "pictures have no display times; the n-th picture shown takes the n-th decoding time"
