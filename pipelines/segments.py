@@ -23,8 +23,9 @@ from pipelines.decode_plan import DecodePlan
 from pipelines.interfaces import Blobs, UnreadableVideo
 from pipelines.limits import STANDARD, Limits
 from pipelines.measure import measure_blocks
-from pipelines.media import StreamFacts, VideoFacts, VideoIndex, index_video, opened
+from pipelines.media import VideoFacts, VideoIndex, examine
 from pipelines.series import BLOCK_S, OVERLAP_S, Measured, Missing, Series, pack, unpack
+from pipelines.sound import sound_blocks
 from pipelines.workers import Crew, Done, Worker, WorkerBug, WorkerDied, crew
 
 logger = logging.getLogger(__name__)
@@ -105,7 +106,7 @@ def measure_video(
     with crew(workers or os.cpu_count() or 1, limits) as hands:
         look = _looked_at(path, hands, limits)
         run = _Run(Work(path, look, plan, blobs, prefix), hands, limits, on_progress)
-        missing = run.to_the_end()
+        missing = merged([*run.to_the_end(), *cut_off(look.facts)])
     measured = Measured(blobs, prefix, look.facts.duration_s, look.index.clock if look.index else None, (), missing, _plain(look.facts))
     blobs.put(f"{prefix}/manifest.json", _manifest(measured))
     return measured
@@ -161,7 +162,7 @@ def segments(blocks: list[int], workers: int, lead_in_s: Callable[[int], float])
 
 def _looked_at(path: Path, hands: Crew, limits: Limits) -> Look:
     """Probe and index in a worker, for a hostile file attacks the demuxer first."""
-    worker = hands.idle([])
+    worker = hands.idle()
     assert worker is not None
     worker.start(look_at, path)
     deadline = time.monotonic() + limits.look_allowance_s(path.stat().st_size)
@@ -194,7 +195,7 @@ class _Run:
         self.busy: dict[Worker, _Assignment] = {}
         self.failures: dict[int, str] = {}
 
-    def to_the_end(self) -> tuple[Missing, ...]:
+    def to_the_end(self) -> list[Missing]:
         while self.queue or self.busy:
             self._assign()
             self._listen()
@@ -203,10 +204,10 @@ class _Run:
         if self.is_empty:
             reason = self.missing[0].reason if self.missing else "nothing in it could be decoded"
             raise UnreadableVideo(f"{self.work.path.name} cannot be decoded: {reason}")
-        return merged(self.missing)
+        return self.missing
 
     def _assign(self) -> None:
-        while self.queue and (worker := self.hands.idle(list(self.busy))) is not None:
+        while self.queue and (worker := self.hands.idle()) is not None:
             blocks = self.queue.popleft()
             allowance_s = self.limits.stall_s + self.work.look.lead_in_s(blocks.start)
             self.busy[worker] = _Assignment(blocks, allowance_s)
@@ -292,25 +293,18 @@ class _Assignment:
 
 def look_at(send: Callable[[Look], None], path: Path) -> None:
     """Runs in a worker: read every packet, decode nothing."""
-    index = index_video(path)
-    send(Look(_facts(path, index), index))
-
-
-def _facts(path: Path, index: VideoIndex | None) -> VideoFacts:
-    with opened(path) as container:
-        streams = tuple(StreamFacts(s.index, s.type, s.codec_context.name if s.codec_context else "") for s in container.streams)
-        length_s = index.duration_s if index else (container.duration or 0) / 1e6
-        return VideoFacts(container.format.name, length_s, None, len(index.ticks) if index else 0, 0, 0, 0, "", streams, (), ())
+    send(Look(*examine(path)))
 
 
 def measure_segment(send: Callable[[At | BlockDone], None], work: Work, blocks: range) -> None:
     """Runs in a worker: measure `blocks`, store each as soon as it is complete."""
-    for block, pictures, lost in _pictures(work, blocks, _heartbeat(send)):
-        sound, unheard = _sound(work, block)
+    beat = _heartbeat(send)
+    for (block, pictures, unseen), (_, sound, unheard) in zip(_pictures(work, blocks, beat), _sound(work, blocks), strict=True):
         series = pictures | sound
-        missing = lost + unheard
-        holes = Series(np.array([m.start_s for m in missing]), np.array([m.end_s for m in missing]))
-        reasons = Series(holes.times_s, np.array([m.reason for m in missing], np.str_))
+        missing = [*unseen, *unheard]
+        times = np.array([m.start_s for m in missing])
+        holes = Series(times, np.array([m.end_s for m in missing]))
+        reasons = Series(times, np.array([m.reason for m in missing], np.str_))
         work.blobs.put(block_key(work.prefix, block), pack(series | {HOLES: holes, REASONS: reasons}))
         send(BlockDone(block, tuple(missing), not any(len(s) for s in series.values())))
 
@@ -327,41 +321,39 @@ def _heartbeat(send: Callable[[At], None]) -> Callable[[float], None]:
     return beat
 
 
-def _pictures(work: Work, blocks: range, beat: Callable[[float], None]) -> Iterator[tuple[int, dict[str, Series], list[Missing]]]:
-    """Every block's picture series, also of those that cannot be decoded: empty, with the reason."""
+Block = tuple[int, dict[str, Series], list[Missing]]
+
+
+def _pictures(work: Work, blocks: range, beat: Callable[[float], None]) -> Iterator[Block]:
     index = work.look.index
     if index is None:
-        yield from ((block, {}, []) for block in blocks)
-        return
+        return _nothing(blocks)
+    measured = _steadily(lambda rest: measure_blocks(work.path, index, work.plan, rest, beat), work, blocks, "pictures")
+    return ((block, series, lost or holes_in(index, series, block)) for block, series, lost in measured)
+
+
+def _sound(work: Work, blocks: range) -> Iterator[Block]:
+    if not (work.plan.sound and work.look.has_sound):
+        return _nothing(blocks)
+    return _steadily(lambda rest: sound_blocks(work.path, rest), work, blocks, "sound")
+
+
+def _nothing(blocks: range) -> Iterator[Block]:
+    return ((block, {}, []) for block in blocks)
+
+
+def _steadily(measure: Callable[[range], Iterator[tuple[int, dict[str, Series]]]], work: Work, blocks: range, what: str) -> Iterator[Block]:
+    """Every block's series, also of those that cannot be decoded: none, with the reason. Goes on behind them."""
     while blocks:
         try:
-            for block, series in measure_blocks(work.path, index, work.plan, blocks, beat):
-                yield block, series, holes_in(index, series, block)
+            for block, series in measure(blocks):
+                yield block, series, []
                 blocks = blocks[1:]
         except UNDECODABLE as error:
-            yield blocks.start, {}, [_whole(work, blocks.start, _clause(error))]
+            start_s, end_s = blocks.start * BLOCK_S, (blocks.start + 1) * BLOCK_S
+            reason = "it needs more memory than a worker may take" if isinstance(error, MemoryError) else str(error)
+            yield blocks.start, {}, [Missing(start_s, min(end_s, work.look.facts.duration_s), f"{what}: {reason}")]
             blocks = blocks[1:]
-
-
-def _sound(work: Work, block: int) -> tuple[dict[str, Series], list[Missing]]:
-    if not (work.plan.sound and work.look.has_sound):
-        return {}, []
-    try:
-        from pipelines.sound import measure_sound
-    except ImportError:
-        return {}, []
-    try:
-        return measure_sound(work.path, block), []
-    except UNDECODABLE as error:
-        return {}, [_whole(work, block, f"sound: {_clause(error)}")]
-
-
-def _whole(work: Work, block: int, reason: str) -> Missing:
-    return Missing(block * BLOCK_S, min((block + 1) * BLOCK_S, work.look.facts.duration_s), reason)
-
-
-def _clause(error: BaseException) -> str:
-    return "it needs more memory than a worker may take" if isinstance(error, MemoryError) else str(error)
 
 
 def holes_in(index: VideoIndex, series: Mapping[str, Series], block: int) -> list[Missing]:
@@ -374,6 +366,15 @@ def holes_in(index: VideoIndex, series: Mapping[str, Series], block: int) -> lis
     following = np.append(listed, index.ticks[last] if last < len(index.ticks) else index.end_tick)
     spans = [(index.clock.seconds(int(following[a])), index.clock.seconds(int(following[b]))) for a, b in edges.reshape(-1, 2)]
     return [Missing(max(0.0, a), b, "the pictures are damaged") for a, b in spans if b - a >= LOST_S]
+
+
+def cut_off(facts: VideoFacts) -> list[Missing]:
+    """What the header announces behind the last picture and sound: the part of a broken download that never came."""
+    announced_s = facts.announced_s or 0.0
+    if announced_s - facts.duration_s <= max(1.0, 0.02 * announced_s):
+        return []
+    reason = f"the file ends here, though its header announces {announced_s:.1f} s; copy or download it again"
+    return [Missing(facts.duration_s, announced_s, reason)]
 
 
 def merged(missing: list[Missing]) -> tuple[Missing, ...]:

@@ -85,6 +85,16 @@ class Measured:
     facts: Mapping[str, Any] = field(default_factory=dict)  # what probe said, JSON values only
     _joined: dict[str, Series] = field(default_factory=dict)
 
+    @property
+    def total_s(self) -> float:
+        """How long the whole would be: with what a broken download lacks at its end."""
+        return max([self.duration_s, *(m.end_s for m in self.missing)])
+
+    @property
+    def seen_s(self) -> float:
+        """Seconds that could be decoded, of `total_s`."""
+        return max(0.0, self.total_s - sum(m.duration_s for m in self.missing))
+
     def __getitem__(self, name: str) -> Series:
         """The whole series. KeyError where the plan did not ask for it or the video has no such stream."""
         if name not in self._joined:

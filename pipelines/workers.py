@@ -27,6 +27,8 @@ BOOT = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from pipelines.
 # A fresh interpreter, not a fork (the parent may have threads) nor multiprocessing's spawn (it runs the caller's main module again
 # and leaves a resource tracker behind).
 
+BLOATED_BYTES = 256 * MEBI  # a fresh worker holds 50 MiB; one that 1080p has passed through about 150
+
 
 class WorkerDied(Exception):
     """The process ended before its call did; the message says of what. What it sent before stays good."""
@@ -54,12 +56,13 @@ class Worker:
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         theirs.close()
-        self.first_bytes = 0
         self.reason = ""
+        self.is_busy = False
         self._send(limits)
 
     def start(self, function: Callable[..., None], *arguments: object) -> None:
         """Run `function(send, *arguments)` over there. The function is imported by name, so it stands at the top of a module."""
+        self.is_busy = True
         self._send((function, arguments))
 
     def receive(self) -> object:
@@ -68,6 +71,7 @@ class Worker:
             kind, value = self.connection.recv()
         except (EOFError, OSError, pickle.UnpicklingError):
             raise WorkerDied(self.cause_of_death()) from None
+        self.is_busy = kind == "value"
         if kind == "raised":
             raise value
         return value
@@ -122,7 +126,7 @@ def serve(handle: int) -> None:
 def _answer(connection: Connection, function: Callable[..., None], arguments: tuple[object, ...]) -> None:
     try:
         function(lambda value: connection.send(("value", value)), *arguments)
-        answer: tuple[str, object] = ("value", Done())
+        answer: tuple[str, object] = ("done", Done())
     except Exception as error:
         answer = ("raised", error if type(error).__module__ == "pipelines.interfaces" else WorkerBug(traceback.format_exc()))
     connection.send(answer)
@@ -140,14 +144,12 @@ _lock = threading.Lock()
 
 @contextmanager
 def crew(size: int, limits: Limits) -> Iterator[Crew]:
-    """`size` workers for one job, taken from those idle or started; given back at the end, killed if the job was broken off."""
+    """`size` workers for one job, taken from those idle or started; given back at the end, those still at work killed."""
     borrowed = Crew(size, limits)
     try:
         yield borrowed
-    except BaseException:
-        borrowed.kill()
-        raise
-    borrowed.give_back()
+    finally:
+        borrowed.give_back()
 
 
 class Crew:
@@ -157,10 +159,10 @@ class Crew:
         self.size, self.limits = size, limits
         self.workers: list[Worker] = []
 
-    def idle(self, busy: list[Worker]) -> Worker | None:
+    def idle(self) -> Worker | None:
         """A worker with nothing to do; None where all `size` are at work."""
         self.workers = [w for w in self.workers if w.alive]
-        free = next((w for w in self.workers if w not in busy), None)
+        free = next((w for w in self.workers if not w.is_busy), None)
         if free is None and len(self.workers) < self.size:
             free = self._take()
             self.workers.append(free)
@@ -174,17 +176,13 @@ class Crew:
         return fit or Worker(self.limits)
 
     def give_back(self) -> None:
-        """Keep the workers warm for the next file, but for those that a file has bloated."""
+        """Keep the workers warm for the next file, but for those that are at work still or that this file has bloated."""
         for worker in self.workers:
-            if worker.alive and resident_bytes(worker.process.pid) < 256 * MEBI:
+            if worker.alive and not worker.is_busy and resident_bytes(worker.process.pid) < BLOATED_BYTES:
                 with _lock:
                     _idle.append(worker)
             else:
                 worker.kill()
-
-    def kill(self) -> None:
-        for worker in self.workers:
-            worker.kill()
 
 
 @atexit.register
