@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from model.video import Clock, TimeSpan
+from pipelines.series import Missing
 
 REPORT_VERSION = "1.0"
 
@@ -154,7 +155,7 @@ class Report:
     curves: Mapping[str, Curve] = field(default_factory=dict)  # "loudness_lufs", "motion" ... for the timeline
     storyboard: tuple[KeyFrame, ...] = ()
     timings_s: Mapping[str, float] = field(default_factory=dict)
-    missing: tuple[TimeSpan, ...] = ()  # stretches that could not be decoded: drawn as gaps, never as nothing found
+    missing: tuple[Missing, ...] = ()  # stretches that could not be decoded: drawn as gaps, never as nothing found
     clock: Clock | None = None  # of the video stream: what the findings' ticks count; None for sound only
 
     @property

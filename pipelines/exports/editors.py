@@ -11,7 +11,7 @@ from pipelines.exports.markers import accepted, one_line
 from pipelines.findings import Finding, Report
 
 if TYPE_CHECKING:
-    import opentimelineio  # type: ignore[import-untyped]
+    import opentimelineio
 
 RATE_WITHOUT_FRAMES = 1000.0  # milliseconds, where the file tells no frame rate
 COLOURS = {"ads": "ORANGE", "anomalies": "RED", "chapters": "BLUE", "summary": "GREEN"}

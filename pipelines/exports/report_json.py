@@ -16,6 +16,7 @@ from typing import Any
 from model.video import Clock, TimeSpan
 from pipelines.findings import REPORT_VERSION, Coverage, Cue, Curve, Finding, KeyFrame, Report, Shot, Status, TaskResult
 from pipelines.interfaces import WrongRequest
+from pipelines.series import Missing
 
 SCHEMA_PATH = Path(__file__).with_name(f"report-{REPORT_VERSION}.schema.json")
 SCHEMA_ID = f"urn:longtake:schema:report:{REPORT_VERSION}"
@@ -42,7 +43,7 @@ def report_to_json(report: Report, *, with_pictures: bool = False) -> dict[str, 
         "settings": _plain(report.settings),
         "media": _plain(report.media),
         "clock": {"time_base": str(report.clock.time_base), "origin_s": str(report.clock.origin_s)} if report.clock else None,
-        "missing": [_span(span) for span in report.missing],
+        "missing": [{**_span(span), "reason": span.reason} for span in report.missing],
         "tasks": [_task(task) for task in report.tasks],
         "shots": [{**_span(shot.span), "opened_by": shot.opened_by} for shot in report.shots],
         "curves": _curves(report.curves),
@@ -76,7 +77,7 @@ def report_from_json(data: Mapping[str, Any], pictures: Mapping[str, bytes] | No
             curves=_read_curves(data["curves"]),
             storyboard=tuple(_read_key_frame(frame, given) for frame in data["storyboard"]),
             timings_s=data["timings_s"],
-            missing=tuple(_read_span(span) for span in data["missing"]),
+            missing=tuple(Missing(span["start_s"], span["end_s"], span["reason"]) for span in data["missing"]),
             clock=Clock(Fraction(data["clock"]["time_base"]), Fraction(data["clock"]["origin_s"])) if data["clock"] else None,
         )
     except (ValueError, ZeroDivisionError) as error:  # what a schema cannot say: a span that runs backward, a time base of n/0

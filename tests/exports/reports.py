@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from fractions import Fraction
+from itertools import pairwise
 
 import av
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from model.video import Clock, TimeSpan
 from pipelines.findings import Coverage, Cue, Curve, Finding, KeyFrame, Report, Shot, Status, TaskResult, numbered, settings_digest
+from pipelines.series import Missing
 
 CLOCK = Clock(Fraction(1, 90_000))
 SETTINGS = {
@@ -33,8 +35,8 @@ MEDIA = {
     "warnings": [],
 }
 CHAPTER_TITLES = (
-    "Opening", "The harbour at dawn", "A letter from Lisbon", "Market day", "The storm", "What the keeper saw", "Crossing", "The long night",
-    "A bargain", "Low water", "The trial", "Homecoming",
+    "Opening", "The harbour at dawn", "A letter from Lisbon", "Market day", "The storm", "What the keeper saw", "Crossing",
+    "The long night", "A bargain", "Low water", "The trial", "Homecoming",
 )  # fmt: skip
 BREAKS_S = ((1218.44, 1398.44), (3034.8, 3245.0), (5108.0, 5318.36))
 ANOMALIES = (
@@ -109,7 +111,7 @@ def empty() -> Report:
 def broken() -> Report:
     """A recording with two stretches that cannot be decoded, and a task that failed."""
     film = broadcast(shots=300, name="tape 7.ts")
-    missing = (TimeSpan(900.0, 1080.0), TimeSpan(6900.0, 7200.0))
+    missing = (Missing(900.0, 1080.0, "the pictures are damaged"), Missing(6900.0, 7200.0, "the file was cut off"))
     ads = replace(film.tasks[0], status=Status.DEGRADED, reason="no logo could be learned: the corner changes too often")
     failed = TaskResult("summary", Status.FAILED, reason="the subtitles cannot be read as text")
     reason = "480.0 s of the file could not be decoded; the findings rest on the rest"
@@ -148,8 +150,9 @@ def _report(name: str, total_s: float, tasks: tuple[TaskResult, ...], **more: ob
     digest = settings_digest(SETTINGS)
     done = tuple(replace(task, findings=numbered(task.findings, "ab" * 32, digest, CLOCK)) for task in tasks)
     given: dict[str, object] = {
-        "request_id": "5f" * 16, "video_id": "ab" * 32, "name": name, "status": Status.OK, "reason": "", "coverage": Coverage(total_s, total_s),
-        "system": "signals", "settings": SETTINGS, "digest": digest, "media": {**MEDIA, "duration_s": total_s}, "tasks": done,
+        "request_id": "5f" * 16, "video_id": "ab" * 32, "name": name, "status": Status.OK, "reason": "",
+        "coverage": Coverage(total_s, total_s), "system": "signals", "settings": SETTINGS,
+        "digest": digest, "media": {**MEDIA, "duration_s": total_s}, "tasks": done,
         "timings_s": {"total": 96.4}, "clock": CLOCK,
     }  # fmt: skip
     return Report(**{**given, **more})  # type: ignore[arg-type]
@@ -168,7 +171,7 @@ def _ads(rng: np.random.Generator) -> TaskResult:
         loud = {"loudness_lufs": -20.1, "programme_lufs": -22.9, "spots": 7}
         text = "The logo leaves and comes back with the programme; between them the sound is louder and the cuts are faster."
         findings.append(Finding("ads", "break", TimeSpan(start_s, end_s), 0.98 - 0.03 * number, f"Ad break {number}", text, evidence, loud))
-        for spot, (a, b) in enumerate(zip(edges, edges[1:], strict=False), 1):
+        for spot, (a, b) in enumerate(pairwise(edges), 1):
             score = round(float(rng.uniform(0.55, 0.97)), 3)
             findings.append(
                 Finding("ads", "spot", TimeSpan(a, b), score, f"Spot {spot} of break {number}", "", evidence[1:3], {"loudness_lufs": -20.4})
@@ -204,7 +207,7 @@ def _anomalies(rng: np.random.Generator, total_s: float) -> TaskResult:
 
 def _chapters(total_s: float) -> TaskResult:
     edges = [0.0, 412.0, 1060.0, 1668.0, 2260.0, 2890.0, 3540.0, 4166.0, 4720.0, 5420.0, 6012.0, 6600.0, total_s]
-    spans = [TimeSpan(a, b) for a, b in zip(edges, edges[1:], strict=False)]
+    spans = [TimeSpan(a, b) for a, b in pairwise(edges)]
     return TaskResult(
         "chapters", Status.OK, tuple(Finding("chapters", "chapter", s, 0.8, t) for s, t in zip(spans, CHAPTER_TITLES, strict=True))
     )

@@ -1,0 +1,86 @@
+"""New films from stretches of an old one: one finding's clip, or the film without its ads. Edges are exact, so it encodes again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+from av import VideoFrame
+
+from model.video import TimeSpan
+from pipelines.containers import opened, video_stream
+from pipelines.exports.movie import MovieWriter, Quality, has_sound, sound_of
+from pipelines.interfaces import WrongRequest
+from pipelines.media import VideoIndex, index_video, probe, shown_frames
+
+Progress = Callable[[float], None]  # told the share that is done, in [0, 1]
+SHORTEST_S = 1e-3  # what is left between two ads; less is rounding
+
+
+def clip_path(folder: Path, video: Path, span: TimeSpan, label: str = "") -> Path:
+    """`film 0-20-18.4 ad break.mp4`: a name that says what and when, and that every file system takes."""
+    minutes, seconds = divmod(span.start_s, 60)
+    words = "".join(c if c.isalnum() or c in " -_" else " " for c in label)
+    when = f"{int(minutes) // 60}-{int(minutes) % 60:02d}-{seconds:04.1f}"
+    return folder / (" ".join(f"{video.stem} {when} {words}".split())[:120] + ".mp4")
+
+
+def clip(path: Path, span: TimeSpan, out: Path, progress: Progress = lambda share: None) -> None:
+    """Write what is seen and heard in `span`, from its first to its last instant. Raises UnreadableVideo, WrongRequest."""
+    write_stretches(path, [span], out, Quality(), progress)
+
+
+def cut(path: Path, removed: Sequence[TimeSpan], out: Path, progress: Progress = lambda share: None) -> None:
+    """Write the film without these spans. Raises UnreadableVideo; WrongRequest where nothing would be left."""
+    write_stretches(path, kept_spans(removed, probe(path).duration_s), out, Quality(), progress)
+
+
+def kept_spans(removed: Sequence[TimeSpan], duration_s: float) -> list[TimeSpan]:
+    """What remains of [0, duration_s), in order."""
+    edges = [0.0]
+    for span in sorted(removed):
+        if span.start_s > edges[-1] + SHORTEST_S:
+            edges += [span.start_s, span.end_s]
+        else:
+            edges[-1] = max(edges[-1], span.end_s)
+    pieces = [*edges, max(duration_s, edges[-1])]
+    return [TimeSpan(a, b) for a, b in list(pairwise(pieces))[::2] if b - a > SHORTEST_S]
+
+
+def write_stretches(path: Path, spans: Sequence[TimeSpan], out: Path, quality: Quality, progress: Progress) -> None:
+    """Write these stretches one after another; sound and picture stay together over every join."""
+    if not spans:
+        raise WrongRequest(f"nothing of {path.name} would be left")
+    if out.exists() and out.samefile(path):
+        raise WrongRequest(f"{out.name} would overwrite the film it is made from")
+    index, sound = index_video(path), has_sound(path)
+    total_s = Fraction(sum(span.duration_s for span in spans))
+    with MovieWriter(out, quality, sound=sound) as movie:
+        offset_s = Fraction(0)
+        for span in spans:
+            start_s, end_s = Fraction(span.start_s), Fraction(span.end_s)
+            heard = sound_of(path, start_s, end_s) if sound else iter(())
+            for frame, at, until, aspect in _pictures(path, index, span):
+                movie.add_picture(frame, at - start_s + offset_s, until - start_s + offset_s, aspect)
+                while sound and movie.sound_s < until - start_s + offset_s and (samples := next(heard, None)) is not None:
+                    movie.add_sound(samples)
+                progress(min(1.0, float((until - start_s + offset_s) / total_s)))
+            for samples in heard:
+                movie.add_sound(samples)
+                progress(min(1.0, float(movie.sound_s / total_s)))
+            offset_s += end_s - start_s
+    progress(1.0)
+
+
+def _pictures(path: Path, index: VideoIndex | None, span: TimeSpan) -> Iterator[tuple[VideoFrame, Fraction, Fraction, Fraction | None]]:
+    """(picture, from, until, pixel aspect) on display in `span`, edges cut to it."""
+    if index is None:
+        return
+    with opened(path) as container:
+        stream = video_stream(container)
+        aspect = stream.sample_aspect_ratio if stream else None
+    for shown in shown_frames(path, index, span.start_s, span.end_s):
+        if shown.start_s < span.end_s:
+            yield shown.frame, Fraction(max(shown.start_s, span.start_s)), Fraction(min(shown.end_s, span.end_s)), aspect
