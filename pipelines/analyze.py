@@ -1,0 +1,162 @@
+"""The main path: a video file becomes findings. Chains the stages; each of them lives elsewhere."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from model.video import TimeSpan
+from pipelines.corrections import Correction, corrected, latest
+from pipelines.findings import Coverage, Report, Status, TaskResult, numbered, settings_digest
+from pipelines.interfaces import Blobs
+from pipelines.judge import Case, curves, judge
+from pipelines.profiles import Wanted
+from pipelines.segments import measure_video, regular_file
+from pipelines.series import Measured
+from pipelines.signals.shots import find_shots
+from pipelines.stores.database import DatabaseResults
+from pipelines.storyboard import key_frames
+from pipelines.subtitles import read_subtitles
+from pipelines.tasks.anomalies import Normal
+
+logger = logging.getLogger(__name__)
+SYSTEM = "signals"  # no trained model speaks yet
+READ_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Where measurements (blobs) and answers (results) are kept."""
+
+    blobs: Blobs
+    results: DatabaseResults
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """A file and what names it. id: SHA-256 of its bytes. source: whose ordinary life it shows (a camera), its own id by default."""
+
+    path: Path
+    id: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How to work, none of which changes an answer."""
+
+    workers: int | None = None  # processes; as many as cores where None
+    again: bool = False  # judge although the store has an answer
+    progress: Callable[[str, float, float], None] = field(default=lambda stage, done, total: None)  # stage, done, total (same unit)
+
+
+def analyze_video(path: Path, wanted: Wanted, store: Store, *, normals: Sequence[Path] = (), source: str = "", run: Run = Run()) -> Report:
+    """Decode, judge and record one file; the same file under the same settings is answered from the store unless `run.again`.
+
+    normals: recordings of the source's ordinary life, which anomalies are judged against.
+    Raises UnreadableVideo (never again), StoreUnavailable (later).
+    """
+    started = time.monotonic()
+    video = identify(path, source)
+    ordinary = tuple(identify(normal, video.source) for normal in normals)
+    words = store.results.corrections(source=video.source)
+    settings = wanted.settings() | _normal_settings(wanted, ordinary, words)
+    digest = settings_digest(settings)
+    report = None if run.again else store.results.load(video.id, digest)
+    if report is None:
+        measured = measure(video, wanted, store, run)
+        # Here `encode` joins: features of a trained encoder, beside the series, for the same tasks.
+        case = Case(measured, find_shots(measured), wanted, taught(ordinary, words, wanted, store, run))
+        report = assemble(video, settings, digest, case, judge(case), time.monotonic() - started)
+        store.results.save(report, video.source)
+    logger.info("report ready video_id=%s findings=%d seconds=%.1f", video.id, len(report.findings), time.monotonic() - started)
+    return replace(with_words(report, store.results.corrections(video_id=video.id)), name=path.name)
+
+
+def identify(path: Path, source: str = "") -> Video:
+    """Read the file once for its SHA-256. Raises UnreadableVideo where it is not a readable file."""
+    digest = hashlib.sha256()
+    with regular_file(path).open("rb") as file:
+        while data := file.read(READ_BYTES):
+            digest.update(data)
+    return Video(path, digest.hexdigest(), source or digest.hexdigest())
+
+
+def measure(video: Video, wanted: Wanted, store: Store, run: Run) -> Measured:
+    """The series of one video, decoded now or read from an earlier run."""
+
+    def progress(done_s: float, total_s: float) -> None:
+        run.progress(f"watching {video.path.name}", done_s, total_s)
+
+    prefix = series_prefix(video.id, wanted)
+    measured = measure_video(video.path, store.blobs, prefix, wanted.plan, workers=run.workers, on_progress=progress)
+    return replace(measured, subtitles=read_subtitles(video.path))
+
+
+def series_prefix(video_id: str, wanted: Wanted) -> str:
+    return f"series/{video_id}/{wanted.plan.digest}"
+
+
+def assemble(video: Video, settings: dict[str, object], digest: str, case: Case, results: Sequence[TaskResult], seconds: float) -> Report:
+    measured = case.measured
+    tasks = tuple(replace(task, findings=numbered(task.findings, video.id, digest, measured.clock)) for task in results)
+    lost_s = sum(gap.end_s - gap.start_s for gap in measured.missing)
+    status, reason = overall(tasks, lost_s)
+    return Report(
+        request_id=hashlib.sha256(f"{video.id} {digest}".encode()).hexdigest()[:32],
+        video_id=video.id,
+        name=video.path.name,
+        status=status,
+        reason=reason,
+        coverage=Coverage(max(0.0, measured.duration_s - lost_s), measured.duration_s),
+        system=SYSTEM,
+        settings=settings,
+        digest=digest,
+        media=measured.facts,
+        tasks=tasks,
+        shots=case.shots,
+        curves=curves(measured),
+        storyboard=key_frames(video.path, tasks),
+        timings_s={"total": round(seconds, 3)},
+        missing=tuple(TimeSpan(gap.start_s, gap.end_s) for gap in measured.missing),
+        clock=measured.clock,
+    )
+
+
+def overall(tasks: Sequence[TaskResult], lost_s: float) -> tuple[Status, str]:
+    """One status for the report: what was lost first, then what could not be judged, then whether anything was found."""
+    if lost_s > 0:
+        return Status.DEGRADED, f"{lost_s:.1f} s of the file could not be decoded; the findings rest on the rest"
+    troubled = [t for t in tasks if t.status in (Status.DEGRADED, Status.FAILED)]
+    if troubled:
+        return Status.DEGRADED, "; ".join(f"{t.task}: {t.reason}" for t in troubled)
+    if all(t.status is Status.EMPTY for t in tasks):
+        return Status.EMPTY, "looked at everything, found nothing"
+    return Status.OK, ""
+
+
+def with_words(report: Report, words: Sequence[Correction]) -> Report:
+    """The report with people's corrections laid over its findings."""
+    by_task = {task.task: [w for w in words if w.task == task.task] for task in report.tasks}
+    return replace(report, tasks=tuple(replace(t, findings=corrected(t.findings, by_task[t.task])) for t in report.tasks))
+
+
+def taught(ordinary: Sequence[Video], words: Sequence[Correction], wanted: Wanted, store: Store, run: Run) -> Normal | None:
+    """The source's normal: learned from its ordinary recordings."""
+    return None
+
+
+def _false_alarms(words: Sequence[Correction]) -> list[Correction]:
+    return [w for w in latest(words) if w.task == "anomalies" and w.rejected]
+
+
+def _normal_settings(wanted: Wanted, ordinary: Sequence[Video], words: Sequence[Correction]) -> dict[str, object]:
+    """What was learned from is part of the answer's settings: the recordings, and the alarms that people rejected."""
+    if "anomalies" not in wanted.tasks:
+        return {}
+    rejected = sorted(f"{w.video_id}@{w.found.start_s:.3f}-{w.found.end_s:.3f}" for w in _false_alarms(words))
+    return {"normal": {"recordings": sorted(v.id for v in ordinary), "rejected": rejected}}

@@ -1,0 +1,58 @@
+"""Every task over one video's series. Decodes nothing, stores nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipelines.findings import Curve, Shot, TaskResult
+from pipelines.profiles import Wanted
+from pipelines.series import Measured, Series
+from pipelines.tasks.ads import find_ads
+from pipelines.tasks.anomalies import Normal, find_anomalies
+from pipelines.tasks.chapters import find_chapters
+from pipelines.tasks.shots import list_shots
+from pipelines.tasks.summary import summarise
+
+CURVES = {"loudness_lufs": "sound.loudness", "motion": "frame.change"}  # drawn on the timeline, one point a second
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """All that a judgement may rest on."""
+
+    measured: Measured
+    shots: tuple[Shot, ...]
+    wanted: Wanted
+    normal: Normal | None = None  # of the source, from other recordings and people's corrections
+
+
+JUDGES: Mapping[str, Callable[[Case], TaskResult]] = {
+    "shots": lambda case: list_shots(case.measured, case.shots),
+    "ads": lambda case: find_ads(case.measured, case.shots, case.wanted.ads),
+    "anomalies": lambda case: find_anomalies(case.measured, case.shots, case.wanted.anomalies, case.normal),
+    "chapters": lambda case: find_chapters(case.measured, case.shots, case.wanted.chapters),
+    "summary": lambda case: summarise(case.measured, case.shots),
+}
+
+
+def judge(case: Case) -> tuple[TaskResult, ...]:
+    return tuple(JUDGES[task](case) for task in case.wanted.tasks)
+
+
+def curves(measured: Measured) -> dict[str, Curve]:
+    """The series worth drawing, as the mean of each second."""
+    found = {name: measured.get(series) for name, series in CURVES.items()}
+    return {name: by_second(series) for name, series in found.items() if series is not None}
+
+
+def by_second(series: Series) -> Curve:
+    """Means over whole seconds; seconds without a value (or with none finite) are left out."""
+    finite = np.isfinite(series.values)
+    seconds = series.times_s[finite].astype(np.int64)
+    sums, counts = (np.bincount(seconds, weights) for weights in (series.values[finite].astype(np.float64), None))
+    present = np.flatnonzero(counts)
+    means = sums[present] / counts[present]
+    return Curve(tuple(map(float, present)), tuple(round(float(v), 3) for v in means))

@@ -1,0 +1,60 @@
+"""What is asked of a video: which tasks, judged how. Profiles are presets of it. Runs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
+
+from pipelines.decode_plan import DecodePlan
+from pipelines.tasks.ads import AdSettings
+from pipelines.tasks.anomalies import AnomalySettings
+from pipelines.tasks.chapters import ChapterSettings
+
+JUDGE_VERSION = "1"  # raise it whenever the same series and settings would be judged differently
+TASKS = ("shots", "ads", "anomalies", "chapters", "summary")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One request's settings: everything that changes the answer, nothing else (no paths, no number of workers)."""
+
+    tasks: tuple[str, ...] = TASKS
+    profile: str = "auto"
+    plan: DecodePlan = field(default_factory=DecodePlan)
+    ads: AdSettings = field(default_factory=AdSettings)
+    anomalies: AnomalySettings = field(default_factory=AnomalySettings)
+    chapters: ChapterSettings = field(default_factory=ChapterSettings)
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.tasks) - set(TASKS))
+        if unknown or not self.tasks:
+            raise ValueError(f"no task is called {', '.join(unknown) or '(nothing)'}; there are {', '.join(TASKS)}")
+
+    def settings(self) -> dict[str, Any]:
+        """What the report prints and the digest covers."""
+        own = {name: asdict(getattr(self, name)) for name in ("ads", "anomalies", "chapters") if name in self.tasks}
+        return {"tasks": list(self.tasks), "profile": self.profile, "measured": self.plan.digest, "version": JUDGE_VERSION, **own}
+
+
+PROFILES: Mapping[str, Wanted] = MappingProxyType(
+    {
+        "auto": Wanted(),
+        "broadcast": Wanted(profile="broadcast", tasks=("shots", "ads", "anomalies", "chapters", "summary")),
+        "film": Wanted(profile="film", tasks=("shots", "ads", "chapters", "summary")),
+        "camera": Wanted(profile="camera", tasks=("anomalies", "summary")),
+        "sport": Wanted(profile="sport", tasks=("shots", "ads", "chapters", "summary")),
+    }
+)
+
+
+def wanted(profile: str = "auto", tasks: tuple[str, ...] = ()) -> Wanted:
+    """A profile, narrowed to `tasks` where some are named."""
+    if profile not in PROFILES:
+        raise ValueError(f"no profile is called {profile!r}; there are {', '.join(PROFILES)}")
+    return (
+        replace(PROFILES[profile], tasks=tuple(t for t in TASKS if t in tasks) + tuple(t for t in tasks if t not in TASKS))
+        if tasks
+        else PROFILES[profile]
+    )

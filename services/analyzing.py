@@ -1,0 +1,122 @@
+"""`longtake analyze`: several videos one after the other, each with its folder of outputs. One bad file stops nobody else."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from pipelines.analyze import Run, Store, analyze_video
+from pipelines.exports.registry import export_named
+from pipelines.exports.report_json import report_to_json
+from pipelines.findings import Report
+from pipelines.interfaces import UnreadableVideo, WrongRequest
+from pipelines.profiles import Wanted, wanted
+from services.opening import open_store
+from services.outputs import write_outputs
+from services.tables import report_table
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What the command line asked for."""
+
+    videos: tuple[Path, ...]
+    out: Path | None = None
+    tasks: tuple[str, ...] = ()
+    profile: str = "auto"
+    normals: tuple[Path, ...] = ()
+    source: str = ""
+    exports: tuple[str, ...] = ()
+    again: bool = False
+    workers: int | None = None
+    store: str | None = None
+
+
+def analyze_all(order: Order, *, as_json: bool) -> int:
+    """Analyse every video; returns the exit code: 0, or 3 where an input could not be read."""
+    settings = _checked(order)
+    store = open_store(order.store)
+    folders = output_folders(order.videos, order.out)
+    outcomes: list[dict[str, Any]] = []
+    for video, folder in zip(order.videos, folders, strict=True):
+        try:
+            report = _analyze_one(video, folder, order, settings, store)
+        except UnreadableVideo as error:
+            outcomes.append({"name": video.name, "status": "failed", "reason": str(error)})
+            _complain(error)
+            continue
+        outcomes.append(report_to_json(report) | {"ext": {"folder": str(folder)}})
+        if not as_json:
+            Console().print(report_table(report, folder))
+    if as_json:
+        json.dump({"reports": outcomes}, sys.stdout, ensure_ascii=False)
+        sys.stdout.write("\n")
+    return 3 if any(outcome["status"] == "failed" for outcome in outcomes) else 0
+
+
+def _analyze_one(video: Path, folder: Path, order: Order, settings: Wanted, store: Store) -> Report:
+    with progress_bars() as progress:
+        run = Run(workers=order.workers, again=order.again, progress=progress)
+        report = analyze_video(video, settings, store, normals=order.normals, source=order.source, run=run)
+        write_outputs(report, video, folder, order.exports, progress)
+    return report
+
+
+def _checked(order: Order) -> Wanted:
+    """The settings, or WrongRequest before any work is done."""
+    for name in order.exports:
+        export_named(name)
+    try:
+        return wanted(order.profile, order.tasks)
+    except ValueError as error:
+        raise WrongRequest(str(error)) from error
+
+
+def output_folders(videos: Sequence[Path], out: Path | None) -> list[Path]:
+    """One folder a video. With one video it is `out` itself; with several, `out/<stem>`, equal stems told apart by a number."""
+    if len(videos) == 1:
+        return [out or Path(f"{videos[0].stem or 'video'}-longtake")]
+    base, taken, folders = out or Path("longtake-reports"), set[str](), []
+    for video in videos:
+        stem, number = video.stem or "video", 2
+        name = stem
+        while name.casefold() in taken:
+            name, number = f"{stem}-{number}", number + 1
+        taken.add(name.casefold())
+        folders.append(base / name)
+    return folders
+
+
+@contextmanager
+def progress_bars() -> Iterator[Any]:
+    """A bar with an ETA per stage, on standard error and only where someone is looking."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+        TextColumn("ETA"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+        rows: dict[str, TaskID] = {}
+
+        def progress(stage: str, done: float, total: float) -> None:
+            if stage not in rows:
+                rows[stage] = bars.add_task(stage[:48], total=total)
+            bars.update(rows[stage], completed=done, total=total)
+
+        yield progress
+
+
+def _complain(error: Exception) -> None:
+    Console(stderr=True).print(f"longtake: {error}", style="red", highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,233 @@
+"""The command line: `longtake --help`. Parses, calls, prints; imports what a command needs only when it runs."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from enum import IntEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    name="longtake",
+    help="Understands hours of video on one machine: ad breaks, anomalies, chapters and a storyboard, with exact times.",
+    epilog="Exit codes: 0 done (ok, empty or degraded) · 1 a bug of ours · 2 wrong usage · 3 an input that cannot be read, the others are "
+    "still done · 4 a service that does not answer · 130 stopped by Ctrl-C (run the same command again to go on).",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+
+
+class Exit(IntEnum):
+    DONE = 0
+    BUG = 1
+    USAGE = 2
+    UNREADABLE = 3
+    UNAVAILABLE = 4
+    STOPPED = 130
+
+
+def answers(command: Callable[..., int | None]) -> Callable[..., None]:
+    """Turn a command's outcome into an exit code and every error into one sentence."""
+
+    @functools.wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        from pipelines.interfaces import StoreUnavailable, UnreadableVideo, WrongRequest
+
+        try:
+            code = command(*args, **kwargs) or Exit.DONE
+        except WrongRequest as error:
+            code = _say(Exit.USAGE, str(error))
+        except UnreadableVideo as error:
+            code = _say(Exit.UNREADABLE, str(error))
+        except StoreUnavailable as error:
+            code = _say(Exit.UNAVAILABLE, str(error))
+        except BrokenPipeError:  # `longtake findings | head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            code = Exit.DONE
+        except KeyboardInterrupt:
+            code = _say(Exit.STOPPED, "stopped; what was measured is kept, the same command goes on from here")
+        except typer.Exit:
+            raise
+        except Exception as error:
+            if os.environ.get("LONGTAKE_DEBUG"):
+                raise
+            code = _say(Exit.BUG, f"this is a bug in Longtake ({type(error).__name__}: {error}); LONGTAKE_DEBUG=1 shows where")
+        raise typer.Exit(int(code))
+
+    return run
+
+
+def _say(code: Exit, sentence: str) -> Exit:
+    typer.secho(f"longtake: {sentence}", err=True, fg=None if code is Exit.STOPPED else typer.colors.RED)
+    return code
+
+
+StoreOption = Annotated[
+    str | None,
+    typer.Option("--store", metavar="FOLDER|URL", help="Result store: a folder, or a database URL. Default: ~/.local/share/longtake."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, for machines.")]
+Video = Annotated[Path, typer.Argument(metavar="VIDEO", help="A media file.", show_default=False)]
+
+
+@app.command(epilog="Example: longtake analyze film.mkv --out film --export edl --export vtt")
+@answers
+def analyze(
+    videos: Annotated[
+        list[Path], typer.Argument(metavar="VIDEO...", help="Media files, analysed one after the other.", show_default=False)
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where report.json, report.html and exports go; with several videos, a folder each in it."),
+    ] = None,
+    task: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="shots, ads, anomalies, chapters, summary; repeatable. Default: the profile's.")
+    ] = None,
+    profile: Annotated[str, typer.Option(metavar="NAME", help="auto, broadcast, film, camera or sport: sensible settings.")] = "auto",
+    normal: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="VIDEO", help="A recording of the source's ordinary life to judge anomalies against; repeatable."),
+    ] = None,
+    source: Annotated[str, typer.Option(metavar="NAME", help="The camera or channel: corrections are learned per source.")] = "",
+    export: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FORMAT", help="edl, ffmetadata, vtt, metadata, srt, csv, scores, otio, json; repeatable."),
+    ] = None,
+    again: Annotated[bool, typer.Option("--again", help="Judge anew although the store has the answer.")] = False,
+    workers: Annotated[int | None, typer.Option(min=1, help="Decoding processes. Default: one a core.", show_default=False)] = None,
+    store: StoreOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Find ad breaks, anomalies, shots and chapters in VIDEO, with a storyboard.
+
+    Writes report.json and report.html (opens without a network) beside the exports you ask for. A second run of the same file and
+    settings is answered from the store. Stopped half-way, the same command goes on where it was.
+    """
+    from services.analyzing import Order, analyze_all
+
+    order = Order(tuple(videos), out, tuple(task or ()), profile, tuple(normal or ()), source, tuple(export or ()), again, workers, store)
+    return analyze_all(order, as_json=json)
+
+
+@app.command()
+@answers
+def probe(video: Video, json: JsonOption = False) -> None:
+    """Say what VIDEO is: measured duration, frame rate, size, streams, chapters, and where its header lies."""
+    from services.looking import show_probe
+
+    show_probe(video, as_json=json)
+
+
+@app.command(epilog="Example: longtake export film/report.json --format edl --out film.edl")
+@answers
+def export(
+    report: Annotated[Path, typer.Argument(metavar="REPORT", help="A report.json, or the folder it lies in.", show_default=False)],
+    formats: Annotated[
+        list[str], typer.Option("--format", metavar="FORMAT", help="edl, ffmetadata, vtt, metadata, srt, csv, scores, otio, json.")
+    ],
+    out: Annotated[Path | None, typer.Option(metavar="FILE|DIR", help="Default: standard output.")] = None,
+) -> None:
+    """Write a finished report in a format that players and editors read."""
+    from services.looking import export_report
+
+    export_report(report, tuple(formats), out)
+
+
+@app.command(epilog="Example: longtake findings --task ads --min-score 0.8 --json")
+@answers
+def findings(
+    store: StoreOption = None,
+    task: Annotated[str | None, typer.Option(metavar="NAME", help="Only this task's findings.")] = None,
+    from_s: Annotated[float | None, typer.Option("--from", metavar="SECONDS", help="Only what ends after this time of its video.")] = None,
+    to_s: Annotated[float | None, typer.Option("--to", metavar="SECONDS", help="Only what begins before this time of its video.")] = None,
+    min_score: Annotated[float, typer.Option(min=0.0, max=1.0, help="Only findings at least this sure.")] = 0.0,
+    video: Annotated[str | None, typer.Option(metavar="NAME|ID", help="Only this video, by file name or beginning of its id.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """List what is in the result store, corrections applied."""
+    from services.looking import show_findings
+
+    show_findings(store, task=task, from_s=from_s, to_s=to_s, min_score=min_score, video=video, as_json=json)
+
+
+@app.command(epilog="Example: longtake correct 3fa9 --start 61.2 --end 91.2 --note 'trailer belongs to it'")
+@answers
+def correct(
+    finding: Annotated[str, typer.Argument(metavar="FINDING", help="A finding's id, or its beginning.", show_default=False)],
+    start: Annotated[float | None, typer.Option(metavar="SECONDS", help="Where it really starts.")] = None,
+    end: Annotated[float | None, typer.Option(metavar="SECONDS", help="Where it really ends.")] = None,
+    label: Annotated[str | None, typer.Option(help="What it really is.")] = None,
+    reject: Annotated[bool, typer.Option("--reject", help="It is no finding. A rejected alarm teaches its source's normal.")] = False,
+    note: Annotated[str, typer.Option(help="Why, for those who read it later.")] = "",
+    store: StoreOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Put your word on a finding. It is kept as a revision that no later run overwrites."""
+    from services.looking import correct_finding
+
+    correct_finding(store, finding, start=start, end=end, label=label, rejected=reject, note=note, as_json=json)
+
+
+@app.command(epilog="Example: longtake clip film.mkv 3fa9 --out alarm.mp4")
+@answers
+def clip(
+    video: Video,
+    finding: Annotated[str, typer.Argument(metavar="FINDING", help="A finding's id, or its beginning.", show_default=False)],
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Default: <video>-<finding>.mp4 in this folder.")] = None,
+    margin: Annotated[float, typer.Option(min=0.0, metavar="SECONDS", help="This much more before and after.")] = 0.0,
+    store: StoreOption = None,
+) -> None:
+    """Write one finding's stretch of VIDEO as a file of its own, with exact edges."""
+    from services.cutting import write_clip
+
+    write_clip(video, finding, out, margin, store)
+
+
+@app.command(epilog="Example: longtake cut recording.ts --out film.mp4")
+@answers
+def cut(
+    video: Video,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Default: <video>-without-ads.mp4 in this folder.")] = None,
+    min_score: Annotated[float, typer.Option(min=0.0, max=1.0, help="Remove only ads at least this sure.")] = 0.5,
+    store: StoreOption = None,
+) -> None:
+    """Write the film without its ads (analysed first where that was not done). Corrections count."""
+    from services.cutting import write_without_ads
+
+    write_without_ads(video, out, min_score, store)
+
+
+@app.command()
+@answers
+def doctor(store: StoreOption = None, json: JsonOption = False) -> int:
+    """Say what is installed, what is missing and what to do about it."""
+    from services.looking import show_diagnosis
+
+    return show_diagnosis(store, as_json=json)
+
+
+@app.command()
+@answers
+def demo(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the sample and its reports go.")] = Path("demo"),
+    seed: Annotated[int, typer.Option(help="Another seed, another sample.")] = 7,
+) -> int:
+    """Make a short broadcast and a camera scene with known truth, analyse both, and print found against true."""
+    from services.demo import run_demo
+
+    return run_demo(out, seed)
+
+
+def main() -> None:
+    app()
+
+
+if __name__ == "__main__":
+    main()

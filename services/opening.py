@@ -1,0 +1,29 @@
+"""Builds the stores that a setting names. The one place that knows folders from databases."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pipelines.analyze import Store
+from pipelines.interfaces import StoreUnavailable
+from pipelines.stores.database import DatabaseResults
+from pipelines.stores.folder import FolderBlobs
+
+
+def default_folder() -> Path:
+    """`~/.local/share/longtake`, or below XDG_DATA_HOME (freedesktop.org base directories)."""
+    base = os.environ.get("XDG_DATA_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "share") / "longtake"
+
+
+def open_store(where: str | None) -> Store:
+    """A folder (made when missing), or a database URL; measurements of a database's videos lie in the default folder."""
+    is_url = where is not None and "://" in where
+    folder = default_folder() if where is None or is_url else Path(where).expanduser()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreUnavailable(f"the store {folder} cannot be made: {error.strerror or error}") from error
+    url = where if where is not None and is_url else f"sqlite:///{folder.resolve()}/findings.db"
+    return Store(FolderBlobs(folder.resolve() / "measured"), DatabaseResults(url))
