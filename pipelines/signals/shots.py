@@ -5,7 +5,6 @@ n = frames, c = candidates, P = numbers of a tiny picture.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -14,8 +13,10 @@ from numpy.typing import NDArray
 
 from model.video import TimeSpan
 from pipelines.findings import Shot
-from pipelines.series import Measured, Series
-from pipelines.signals.transitions import Transition, TransitionSettings, find_transitions
+from pipelines.series import Measured
+from pipelines.signals.fades import Transition, find_fades
+from pipelines.signals.tiny import walk_tiny
+from pipelines.signals.transitions import TransitionSettings, find_transitions
 
 Numbers = NDArray[np.float64]
 
@@ -42,8 +43,9 @@ def find_shots(measured: Measured, settings: ShotSettings = ShotSettings()) -> t
     if measured.get("frame.change") is None:
         return ()
     cuts = find_cuts(measured, settings)
-    transitions = find_transitions(measured, [cut.time_s for cut in cuts], settings.transitions)
-    openings = _openings(cuts, transitions, settings.shortest_s)
+    fades = find_fades(measured)
+    mixes = [mix for mix in find_transitions(measured, settings.transitions) if not any(mix.span.overlap_s(f.span) for f in fades)]
+    openings = _openings(cuts, [*fades, *mixes], settings.shortest_s)
     edges = [0.0, *(time_s for time_s, _, _ in openings), measured.duration_s]
     kinds = [("start", None), *((kind, span) for _, kind, span in openings)]
     return tuple(Shot(TimeSpan(a, b), kind, span) for (a, b), (kind, span) in zip(pairwise(edges), kinds, strict=True) if b > a)
@@ -60,8 +62,8 @@ def _openings(cuts: list[Cut], transitions: list[Transition], shortest_s: float)
                 kept[-1] = cut
             continue
         kept.append(cut)
-    hard = [(cut.time_s, "cut", None) for cut in kept if cut.time_s > 0]
-    soft = [((t.span.start_s + t.span.end_s) / 2, t.kind, t.span) for t in transitions]
+    hard = [(cut.time_s, "cut", None) for cut in kept if cut.time_s >= shortest_s]
+    soft = [(t.at_s, t.kind, t.span) for t in transitions]
     return sorted([*hard, *soft], key=lambda opening: opening[0])
 
 
@@ -145,21 +147,3 @@ def _stay(pictures: NDArray[np.int16], times: Numbers, row: int, flash_s: float)
     whole = max(0.5, float(np.abs(now - before).mean()))
     returns = [np.abs(some - one).mean(1).min() for some, one in ((later, before), (earlier, now)) if len(some)]
     return float(min(1.0, min(returns) / (GONE * whole))) if returns else 1.0
-
-
-def walk_tiny(measured: Measured, margin_s: float) -> Iterator[tuple[int, Series, int]]:
-    """(frames of the block, its tiny pictures with `margin_s` around them, how many come before the block), block by block."""
-    blocks = measured.blocks("frame.tiny")
-    before: Series | None = None
-    block = next(blocks, None)
-    while block is not None:
-        after = next(blocks, None)
-        parts = [block]
-        lead = 0
-        if before is not None and len(before) and len(block):
-            tail = before.within(block.times_s[0] - margin_s, np.inf)
-            parts, lead = [tail, *parts], len(tail)
-        if after is not None and len(block):
-            parts.append(after.within(-np.inf, block.times_s[-1] + margin_s))
-        yield len(block), Series(np.concatenate([p.times_s for p in parts]), np.concatenate([p.values for p in parts])), lead
-        before, block = block, after
