@@ -36,6 +36,7 @@ class VideoIndex:
     stamps: NDArray[np.int64] | None  # (P,) what tells packets apart after a seek; None where nothing does
     stamped_by: str  # "pts" or "dts"
     seeks: NDArray[np.int64]  # (K,) where to seek to for each start
+    start_bytes: NDArray[np.int64]  # (K,) by which a start is known to have come whole
     warnings: tuple[str, ...] = ()
 
     @property
@@ -64,6 +65,7 @@ class Log:
     dts: array[int] = field(default_factory=lambda: array("q"))
     durations: array[int] = field(default_factory=lambda: array("q"))
     hidden: array[int] = field(default_factory=lambda: array("b"))
+    sizes: array[int] = field(default_factory=lambda: array("q"))
     starts: array[int] = field(default_factory=lambda: array("q"))
 
     def add(self, packet: Packet[VideoStream], codec: str, extradata: bytes | None) -> None:
@@ -71,6 +73,7 @@ class Log:
             self.starts.append(len(self.pts))
         self.pts.append(UNKNOWN if packet.pts is None else packet.pts)
         self.dts.append(UNKNOWN if packet.dts is None else packet.dts)
+        self.sizes.append(packet.size)
         self.durations.append(packet.duration or 0)
         self.hidden.append(packet.is_discard or not is_shown(codec, memoryview(packet)[0]))
 
@@ -117,6 +120,7 @@ def index_of(log: Log, path: Path, stream: VideoStream, origin: Fraction) -> Vid
         stamps={"pts": pts, "dts": dts}.get(stamped_by),
         stamped_by=stamped_by,
         seeks=np.where(dts[starts] != UNKNOWN, dts[starts], pts[starts]),
+        start_bytes=np.frombuffer(log.sizes, np.int64)[starts],
         warnings=tuple(warnings),
     )
 

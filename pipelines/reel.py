@@ -25,7 +25,8 @@ from pipelines.film_index import VideoIndex
 from pipelines.interfaces import UnreadableVideo
 from pipelines.timeline import UNKNOWN
 
-NEAR = 300  # packets: reading on is cheaper than a seek
+NEAR = 50  # packets: reading on is cheaper than a seek
+SEEK_BACK = (0, 1, 4)  # by how many clean starts earlier a seek is tried where it did not lead to the one wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +108,18 @@ class Reel:
         self._tape, self._at = enumerate(packets(self.container, [self.stream])), 0
 
     def _sought(self, start: int) -> tuple[int, Iterator[tuple[int, Packet[VideoStream]]]] | None:
-        """Where a seek led and the tape from there; None where it did not lead to packet `start` or before."""
-        target = int(self.index.seeks[np.searchsorted(self.index.starts, start)])
-        with suppress(av.FFmpegError):
-            self.container.seek(target, stream=self.stream)
-            tape = self._numbered(packets(self.container, [self.stream]))
-            number, packet = next(tape, (start + 1, None))
-            if number <= start and packet is not None:
-                return number, chain([(number, packet)], tape)
+        """The tape from packet `start` on, by a seek there or a little before; None where seeks do not lead there.
+
+        A parser that is thrown into a stream may give half a packet first: the start must come whole.
+        """
+        place = int(np.searchsorted(self.index.starts, start))
+        for back in SEEK_BACK:
+            with suppress(av.FFmpegError):
+                self.container.seek(int(self.index.seeks[max(0, place - back)]), stream=self.stream)
+                tape = self._numbered(packets(self.container, [self.stream]))
+                number, packet = next(((n, p) for n, p in tape if n >= start), (-1, None))
+                if number == start and packet is not None and packet.size == self.index.start_bytes[place]:
+                    return start, chain([(start, packet)], tape)
         return None
 
     def _numbered(self, tape: Iterator[Packet[VideoStream]]) -> Iterator[tuple[int, Packet[VideoStream]]]:
