@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from fractions import Fraction
+from functools import cache
 from itertools import pairwise
 
 import av
@@ -47,6 +48,7 @@ ANOMALIES = (
 )
 
 
+@cache
 def broadcast(shots: int = 1500, name: str = "Keeper of the Light (2026) – part 1.mp4") -> Report:
     """Two hours with three breaks of seven spots, one mid-roll spot, four anomalies, twelve chapters: 40 findings and more."""
     rng = np.random.default_rng(7)
@@ -62,6 +64,7 @@ def broadcast(shots: int = 1500, name: str = "Keeper of the Light (2026) – par
     )
 
 
+@cache
 def clip(seconds: float = 14.0) -> Report:
     """A short clip: one chapter, one anomaly, no ads."""
     rng = np.random.default_rng(3)
@@ -92,6 +95,7 @@ def clip(seconds: float = 14.0) -> Report:
     )
 
 
+@cache
 def empty() -> Report:
     """Looked at everything, found nothing."""
     tasks = tuple(
@@ -108,6 +112,7 @@ def empty() -> Report:
     )
 
 
+@cache
 def broken() -> Report:
     """A recording with two stretches that cannot be decoded, and a task that failed."""
     film = broadcast(shots=300, name="tape 7.ts")
@@ -125,6 +130,7 @@ def broken() -> Report:
     )
 
 
+@cache
 def hostile() -> Report:
     """Text that breaks every format it is pasted into."""
     title = 'a=b;c#d\\e, "quoted" --> <i>x</i></script><script>alert(1)</script>\n\n[CHAPTER]\u2028&amp; {\\an8}'
@@ -165,12 +171,14 @@ def _ads(rng: np.random.Generator) -> TaskResult:
         evidence = (
             Cue("logo", 0.96, "the station's logo is gone"),
             Cue("loudness", 0.55, "2.8 LU louder than the programme"),
-            Cue("black", 0.88, "0.4 s of black at both ends", TimeSpan(start_s - 0.4, start_s)),
+            Cue("black", 0.88, "0.4 s of black at both ends", TimeSpan(round(start_s - 0.4, 2), start_s)),
             Cue("cut rate", 0.41, "one cut every 1.9 s, the programme one every 5.1 s"),
         )
         loud = {"loudness_lufs": -20.1, "programme_lufs": -22.9, "spots": 7}
         text = "The logo leaves and comes back with the programme; between them the sound is louder and the cuts are faster."
-        findings.append(Finding("ads", "break", TimeSpan(start_s, end_s), 0.98 - 0.03 * number, f"Ad break {number}", text, evidence, loud))
+        findings.append(
+            Finding("ads", "break", TimeSpan(start_s, end_s), round(0.98 - 0.03 * number, 2), f"Ad break {number}", text, evidence, loud)
+        )
         for spot, (a, b) in enumerate(pairwise(edges), 1):
             score = round(float(rng.uniform(0.55, 0.97)), 3)
             findings.append(
@@ -240,6 +248,7 @@ def _loudness(rng: np.random.Generator, total_s: float) -> Curve:
     return Curve(tuple(times.round(2).tolist()), tuple(values.round(2).tolist()))
 
 
+@cache
 def scene(seed: int, width: int = 320, height: int = 180) -> bytes:
     """A JPEG of a made-up coast: sky, sun, sea, hills. Every seed another hour and another shore."""
     return jpeg(scene_pixels(seed, width, height))
