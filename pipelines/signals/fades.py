@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.video import TimeSpan
-from pipelines.series import Measured, Series
-from pipelines.signals.tiny import walk_tiny
+from pipelines.series import Measured
+from pipelines.signals.tiny import tiny_at
 
 Levels = NDArray[np.float64]
 
@@ -21,7 +21,7 @@ HOLD_S = 4.0  # black for longer is a part of the film of its own
 LEAST_RAMP_S = 0.1
 LEAST_RAMP_FRAMES = 3
 STEEPEST = 0.6  # a ramp's largest step between two frames, as a share of its height; more is a cut
-SAME_CHANGE = 0.25  # less than this share of the dip between before and after: the shot that comes back is the one that went
+SAME_CHANGE = 0.1  # less than this share of the dip's depth between before and after: the shot that comes back is the one that went
 SLACK = 0.3  # levels by which a ramp may waver
 
 
@@ -50,8 +50,19 @@ def find_fades(measured: Measured) -> list[Transition]:
     times, levels = luma.times_s, luma.values.astype(np.float64)
     black = list(_dips(levels, spread.values.astype(np.float64), times))
     white = [dip for dip in _dips(255 - levels, spread.values.astype(np.float64), times) if dip[0].is_ramp and dip[1].is_ramp]
-    fades = [fade for left, right in black + white for fade in _fades(left, right, times)]
-    return [fade for fade in sorted(fades, key=lambda f: f.span.start_s) if fade.quality > 0]
+    new = sorted(black + white, key=lambda dip: dip[0].outer)
+    new = [dip for dip, is_new in zip(new, _is_new(measured, new, times, levels), strict=True) if is_new]
+    return [fade for left, right in new for fade in _fades(left, right, times)]
+
+
+def _is_new(measured: Measured, dips: list[tuple[Side, Side]], times: Levels, levels: Levels) -> list[bool]:
+    """Whether another picture returns than went."""
+    before = tiny_at(measured, [float(times[left.outer]) for left, _ in dips])
+    order = sorted(range(len(dips)), key=lambda k: dips[k][1].outer)
+    after = tiny_at(measured, [float(times[dips[k][1].outer]) for k in order])[np.argsort(order, kind="stable")]
+    change = np.abs(after - before).mean(1) if len(dips) else np.zeros(0)
+    depths = [abs(levels[left.outer] - levels[left.inner]) for left, _ in dips]
+    return [bool(c >= SAME_CHANGE * depth) for c, depth in zip(change, depths, strict=True)]
 
 
 def _fades(left: Side, right: Side, times: Levels) -> Iterator[Transition]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipelines.series import Measured, Series
 
@@ -21,3 +22,17 @@ def walk_tiny(measured: Measured, margin_s: float) -> Iterator[tuple[int, Series
         parts = (lead, block, trail)
         yield len(block), Series(np.concatenate([p.times_s for p in parts]), np.concatenate([p.values for p in parts])), len(lead)
         before, block = block, after
+
+
+def tiny_at(measured: Measured, instants_s: Sequence[float]) -> NDArray[np.int16]:
+    """(len(instants_s), P) the tiny pictures on display at instants in ascending order; P numbers each."""
+    found: list[NDArray[np.int16]] = []
+    last: NDArray[np.int16] | None = None
+    for block in measured.blocks("frame.tiny"):
+        if not len(block):
+            continue
+        while len(found) < len(instants_s) and instants_s[len(found)] < block.times_s[-1]:
+            k = int(np.searchsorted(block.times_s, instants_s[len(found)] + 1e-6, side="right")) - 1
+            found.append(block.values[k].astype(np.int16).ravel() if k >= 0 or last is None else last)
+        last = block.values[-1].astype(np.int16).ravel()
+    return np.array(found + [last] * (len(instants_s) - len(found)), np.int16)

@@ -8,7 +8,6 @@ w = windows, P = numbers of a tiny picture.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +24,8 @@ Times = NDArray[np.float64]
 LENGTHS_S = (0.24, 0.36, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8)
 TINY_PX = (9, 16)  # rows and columns of a tiny picture
 UNREST_S = 1.0
-STEPS = 10  # windows of one length begin this often within it
+STEPS = 8  # windows of one length begin this often within it ...
+LEAST_STEP_S = 0.04  # ... but not more densely
 INSIDE = np.linspace(0, 1, 9)[1:-1]  # where a window is looked at, as shares of its length
 OUTSIDE = 0.4  # how far before and after it, as a share of its length
 MARGIN_S = max(LENGTHS_S) * (0.5 + OUTSIDE) + 0.5
@@ -54,7 +54,7 @@ class Scenery:
     """What windows look into. values: (F, P) tiny pictures; contrast: (F,) variance of the small luma picture;
     steps: (F,) mean change of the tiny picture; times_s: (F,)."""
 
-    values: Numbers
+    values: NDArray[np.uint8]
     contrast: Times
     steps: Numbers
     times_s: Times
@@ -86,10 +86,10 @@ def find_transitions(measured: Measured, settings: TransitionSettings = Transiti
     for own, pictures, lead in walk_tiny(measured, MARGIN_S):
         first = int(np.searchsorted(spread.times_s, pictures.times_s[0]))
         contrast = spread.values[first : first + len(pictures)].astype(np.float64) ** 2
-        values = pictures.values.reshape(len(pictures), -1).astype(np.float32)
-        steps = np.abs(np.diff(values, axis=0, prepend=values[:1])).mean(1)
+        values = pictures.values.reshape(len(pictures), -1).astype(np.uint8, copy=False)
+        steps = _apart(values, np.maximum(np.arange(len(values)) - 1, 0), np.arange(len(values)))
         scenery = Scenery(values, contrast, steps, pictures.times_s)
-        middles = (float(pictures.times_s[lead]), float(pictures.times_s[lead + own - 1]))
+        middles = float(pictures.times_s[lead]), float(pictures.times_s[lead + own - 1])
         for length_s in LENGTHS_S:
             windows = _windows(scenery, middles, length_s, settings)
             found += _dissolves(scenery, windows, settings) + _wipes(scenery, windows, settings)
@@ -106,22 +106,35 @@ def _best(found: list[Transition]) -> list[Transition]:
 
 
 def _windows(scenery: Scenery, middles: tuple[float, float], length_s: float, settings: TransitionSettings) -> Windows:
-    """Windows of one length whose middle lies in `middles` on the grid of length / STEPS, whose ends differ and whose sides do not."""
-    step = length_s / STEPS
-    middle = np.arange(np.ceil(middles[0] / step), np.ceil((middles[1] + 1e-9) / step)) * step
-    start, end = middle - length_s / 2, middle + length_s / 2
+    """Windows of one length whose middle lies in `middles` on that length's grid, whose ends differ and whose sides do not."""
+    step = max(length_s / STEPS, LEAST_STEP_S)
+    middle: Times = np.arange(np.ceil(middles[0] / step), np.ceil((middles[1] + 1e-9) / step)) * step
+    start: Times = middle - length_s / 2
+    end: Times = middle + length_s / 2
     a, b = scenery.shown(start), scenery.shown(end)
     values = scenery.values
     travelled = np.cumsum(scenery.steps)
     seen = start - OUTSIDE * length_s >= scenery.times_s[0]
     may = (travelled[b] - travelled[a] >= settings.least_change) & seen & (b - a >= 3)
     start, end, a, b = start[may], end[may], a[may], b[may]
-    change = np.abs(values[b] - values[a]).mean(1)
+    change = _apart(values, a, b)
     before, after = scenery.shown(start - OUTSIDE * length_s), scenery.shown(end + OUTSIDE * length_s)
-    beside = np.maximum(np.abs(values[before] - values[a]).mean(1), np.abs(values[after] - values[b]).mean(1))
-    windows = Windows(start, end, a, b, change, beside / np.maximum(change, 1))
+    beside = np.maximum(_apart(values, before, a), _apart(values, b, after))
+    windows = Windows(start, end, a, b, change, (beside / np.maximum(change, 1)).astype(np.float32))
     windows = windows.chosen((change >= settings.least_change) & (windows.outside <= settings.outside))
-    return windows.chosen(_strangers(values[windows.a], values[windows.b], settings.most_likeness))
+    return windows.chosen(_strangers(*_ends(scenery, windows), settings.most_likeness))
+
+
+def _apart(values: NDArray[np.uint8], one: NDArray[np.intp], other: NDArray[np.intp]) -> Numbers:
+    """(w,) mean |difference| of pictures `one` and `other`, in bytes for speed."""
+    a, b = values[one], values[other]
+    total: NDArray[np.uint32] = (np.maximum(a, b) - np.minimum(a, b)).sum(1, dtype=np.uint32)
+    return (total / values.shape[1]).astype(np.float32)
+
+
+def _ends(scenery: Scenery, windows: Windows) -> tuple[Numbers, Numbers]:
+    """A and B, each (w, P)."""
+    return scenery.values[windows.a].astype(np.float32), scenery.values[windows.b].astype(np.float32)
 
 
 def _strangers(A: Numbers, B: Numbers, most_likeness: float) -> NDArray[np.bool_]:
@@ -145,9 +158,9 @@ def _covariance(A: Numbers, B: Numbers) -> Numbers:
 
 
 def _dissolves(scenery: Scenery, windows: Windows, settings: TransitionSettings) -> list[Transition]:
+    windows = windows.chosen(windows.outside / settings.outside + np.maximum(0, 1 - _dip(scenery, windows)) <= settings.most_misfit)
+    lost = np.maximum(0, 1 - _dip(scenery, windows))
     residue, offset = _mix_misfit(scenery, windows)
-    dip = _dip(scenery, windows)
-    lost = np.maximum(0, 1 - dip)
     misfit = residue / settings.residue + offset / settings.offset + windows.outside / settings.outside + lost
     may = (residue <= settings.residue) & (offset <= settings.offset) & (misfit <= settings.most_misfit)
     return _calm_ones("dissolve", scenery, windows.chosen(may), misfit[may], settings)
@@ -155,9 +168,13 @@ def _dissolves(scenery: Scenery, windows: Windows, settings: TransitionSettings)
 
 def _wipes(scenery: Scenery, windows: Windows, settings: TransitionSettings) -> list[Transition]:
     windows = windows.chosen(windows.change >= settings.wipe_change)
-    residue, offset, order = _wipe_misfit(scenery, windows)
+    neither, ahead = _wiped(scenery, windows, 0.5)  # one instant rules most windows out
+    windows = windows.chosen((neither <= 2 * settings.residue) & (ahead <= settings.offset))
+    windows = windows.chosen(_order(scenery, windows) >= settings.wipe_order)
+    parts = np.array([_wiped(scenery, windows, share) for share in INSIDE])
+    residue, offset = parts[:, 0].mean(0), parts[:, 1].max(0)
     misfit = residue / settings.residue + offset / settings.offset + windows.outside / settings.outside
-    may = (residue <= settings.residue) & (offset <= settings.offset) & (order >= settings.wipe_order) & (misfit <= settings.most_misfit)
+    may = (residue <= settings.residue) & (offset <= settings.offset) & (misfit <= settings.most_misfit)
     return _calm_ones("wipe", scenery, windows.chosen(may), misfit[may], settings)
 
 
@@ -175,7 +192,7 @@ def _calm_ones(kind: str, scenery: Scenery, windows: Windows, misfit: Numbers, s
 def _unrest(scenery: Scenery, start_s: float, end_s: float) -> float:
     """The usual change a frame beside the window, on the livelier side, over the mean inside."""
     gap_s = 0.05
-    edges = [start_s - UNREST_S, start_s - gap_s, start_s, end_s, end_s + gap_s, end_s + UNREST_S]
+    edges = np.array([start_s - UNREST_S, start_s - gap_s, start_s, end_s, end_s + gap_s, end_s + UNREST_S])
     k = np.searchsorted(scenery.times_s, edges)
     beside = [float(np.median(part)) for part in (scenery.steps[k[0] : k[1]], scenery.steps[k[4] : k[5]]) if len(part)]
     inside = float(scenery.steps[k[2] + 1 : k[3] + 1].mean()) if k[3] > k[2] else 0.0
@@ -184,23 +201,25 @@ def _unrest(scenery: Scenery, start_s: float, end_s: float) -> float:
 
 def _mix_misfit(scenery: Scenery, windows: Windows) -> tuple[Numbers, Numbers]:
     """(w,) mean squared share of the pictures inside that is off the line from A to B; (w,) how far they run ahead or behind at most."""
-    A, D = scenery.values[windows.a], scenery.values[windows.b] - scenery.values[windows.a]
+    A, B = _ends(scenery, windows)
+    D = B - A
     energy = (D * D).sum(1)
     residues, offsets = [], []
-    for k, expected in _instants(scenery, windows):
-        X = scenery.values[k] - A
+    for share in INSIDE:
+        picture, expected = _at(scenery, windows, share)
+        X = picture - A
         along = (X * D).sum(1) / energy
         residues.append((X * X).sum(1) / energy - along * along)
         offsets.append(np.abs(along - expected))
     return np.mean(residues, axis=0), np.max(offsets, axis=0)
 
 
-def _instants(scenery: Scenery, windows: Windows) -> Iterator[tuple[NDArray[np.intp], Times]]:
-    """Frames inside each window, and how far in time each lies between the window's ends."""
+def _at(scenery: Scenery, windows: Windows, share: float) -> tuple[Numbers, Numbers]:
+    """(w, P) the picture `share` of the way through each window; (w,) how far in time it really lies between the window's ends."""
     times = scenery.times_s
-    for share in INSIDE:
-        k = scenery.shown(windows.start_s + share * (windows.end_s - windows.start_s))
-        yield k, (times[k] - times[windows.a]) / (times[windows.b] - times[windows.a])
+    k = scenery.shown(windows.start_s + share * (windows.end_s - windows.start_s))
+    expected = (times[k] - times[windows.a]) / (times[windows.b] - times[windows.a])
+    return scenery.values[k].astype(np.float32), expected.astype(np.float32)
 
 
 def _dip(scenery: Scenery, windows: Windows) -> Times:
@@ -209,7 +228,7 @@ def _dip(scenery: Scenery, windows: Windows) -> Times:
     The variance of (1 - m) A + m B falls short of the mean of theirs, weighted alike, by m (1 - m) var(A - B): a dissolve has about 1
     here, a moving camera 0, for it keeps all its contrast.
     """
-    A, B = scenery.values[windows.a], scenery.values[windows.b]
+    A, B = _ends(scenery, windows)
     variances = _luma(A)[2] ** 2 + _luma(B)[2] ** 2
     apart = 1 - 2 * _covariance(A, B) / np.maximum(variances, 1)
     one, other = scenery.contrast[windows.a], scenery.contrast[windows.b]
@@ -218,35 +237,30 @@ def _dip(scenery: Scenery, windows: Windows) -> Times:
         now = scenery.contrast[scenery.shown(windows.start_s + share * (windows.end_s - windows.start_s))]
         lost = (1 - share) * one + share * other - now
         dips.append(lost / np.maximum(share * (1 - share) * (one + other) * apart, 1e-3))
-    return np.min(dips, axis=0)
+    return np.asarray(np.min(dips, axis=0))
 
 
-def _wipe_misfit(scenery: Scenery, windows: Windows) -> tuple[Numbers, Numbers, Numbers]:
-    """(w,) mean share of the change that is neither A's nor B's; (w,) how far the changed part runs ahead or behind at most;
-    (w,) correlation of the part changed half-way with its place across or down the picture."""
-    A, D = scenery.values[windows.a], scenery.values[windows.b] - scenery.values[windows.a]
-    size = np.abs(D)
-    weight = size.sum(1)
-    residues, offsets, orders = [], [], []
-    for k, expected in _instants(scenery, windows):
-        X = scenery.values[k] - A
-        to_a, to_b = np.abs(X), np.abs(X - D)
-        changed = to_b < to_a
-        residues.append(np.minimum(to_a, to_b).sum(1) / weight)
-        offsets.append(np.abs((size * changed).sum(1) / weight - expected))
-        orders.append(_order(changed, size))
-    return np.mean(residues, axis=0), np.max(offsets, axis=0), np.asarray(orders[len(orders) // 2])
+def _wiped(scenery: Scenery, windows: Windows, share: float) -> tuple[Numbers, Numbers]:
+    """At one instant: (w,) share of the change that is neither A's nor B's; (w,) how far the changed part runs ahead or behind."""
+    A, B = _ends(scenery, windows)
+    picture, expected = _at(scenery, windows, share)
+    size, to_a, to_b = np.abs(B - A), np.abs(picture - A), np.abs(picture - B)
+    weight = np.maximum(size.sum(1), 1e-6)
+    ahead = np.abs((size * (to_b < to_a)).sum(1) / weight - expected)
+    return np.minimum(to_a, to_b).sum(1) / weight, ahead
 
 
-def _order(changed: NDArray[np.bool_], size: Numbers) -> Numbers:
-    """(w,) greatest correlation, weighted by `size`, of what has changed with the place across or down a tiny picture."""
-    rows, columns = TINY_PX
-    down, across = (np.tile(place.ravel(), 3).astype(np.float32) for place in np.mgrid[:rows, :columns])
-    share = size / np.maximum(size.sum(1, keepdims=True), 1e-6)
+def _order(scenery: Scenery, windows: Windows) -> Numbers:
+    """(w,) greatest correlation of what has changed half-way with its place across or down the picture, weighted by the change."""
+    A, B = _ends(scenery, windows)
+    picture, _ = _at(scenery, windows, 0.5)
+    share = np.abs(B - A) / np.maximum(np.abs(B - A).sum(1, keepdims=True), 1e-6)
+    changed = np.abs(picture - B) < np.abs(picture - A)
     one = changed - (share * changed).sum(1, keepdims=True)
     best = np.zeros(len(changed), np.float32)
-    for place in (down, across):
-        other = place - (share * place).sum(1, keepdims=True)
+    for place in np.mgrid[: TINY_PX[0], : TINY_PX[1]]:
+        where = np.tile(place.ravel(), 3).astype(np.float32)
+        other = where - (share * where).sum(1, keepdims=True)
         spread = np.sqrt((share * one * one).sum(1) * (share * other * other).sum(1))
         best = np.maximum(best, np.abs((share * one * other).sum(1)) / np.maximum(spread, 1e-6))
     return best
