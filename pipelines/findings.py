@@ -128,12 +128,13 @@ class KeyFrame:
 class Shot:
     """An unbroken stretch of one camera. opened_by: how it begins: "start" | "cut" | "dissolve" | "fade" | "wipe".
 
-    transition: the stretch over which it takes the screen from the shot before, None for a cut. The span begins in its middle.
+    transition: the stretch over which it takes the screen from the shot before, None for a cut. score: how sure that it begins here.
     """
 
     span: TimeSpan
     opened_by: str = "cut"
     transition: TimeSpan | None = None
+    score: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,26 +45,28 @@ def find_shots(measured: Measured, settings: ShotSettings = ShotSettings()) -> t
     cuts = find_cuts(measured, settings)
     fades = find_fades(measured)
     mixes = [mix for mix in find_transitions(measured, settings.transitions) if not any(mix.span.overlap_s(f.span) for f in fades)]
-    openings = _openings(cuts, [*fades, *mixes], settings.shortest_s)
-    edges = [0.0, *(time_s for time_s, _, _ in openings), measured.duration_s]
-    kinds = [("start", None), *((kind, span) for _, kind, span in openings)]
-    return tuple(Shot(TimeSpan(a, b), kind, span) for (a, b), (kind, span) in zip(pairwise(edges), kinds, strict=True) if b > a)
+    openings = _openings(cuts, [*fades, *mixes], settings.shortest_s, measured.duration_s)
+    edges = [0.0, *(opening.at_s for opening in openings), measured.duration_s]
+    opened = [("start", None, 1.0), *((o.kind, o.span if o.kind != "cut" else None, o.quality) for o in openings)]
+    return tuple(Shot(TimeSpan(a, b), *how) for (a, b), how in zip(pairwise(edges), opened, strict=True))
 
 
-def _openings(cuts: list[Cut], transitions: list[Transition], shortest_s: float) -> list[tuple[float, str, TimeSpan | None]]:
-    """Cuts and transitions in time order; a transition swallows the cuts in it, of two close cuts the surer stays."""
-    kept: list[Cut] = []
-    for cut in cuts:
-        if any(t.span.start_s - 0.1 <= cut.time_s < t.span.end_s + 0.1 for t in transitions):
+def _openings(cuts: list[Cut], transitions: list[Transition], shortest_s: float, duration_s: float) -> list[Transition]:
+    """Cuts and transitions in time order. A transition swallows the cuts in it; of two nearer than `shortest_s` the surer stays."""
+    hard = [
+        Transition("cut", TimeSpan(cut.time_s, cut.time_s + shortest_s), cut.time_s, cut.probability)
+        for cut in cuts
+        if not any(t.span.start_s - SWALLOW_S <= cut.time_s < t.span.end_s + SWALLOW_S for t in transitions)
+    ]
+    kept: list[Transition] = []
+    for one in sorted([*hard, *transitions], key=lambda opening: opening.at_s):
+        if not shortest_s <= one.at_s <= duration_s - shortest_s:
             continue
-        if kept and cut.time_s - kept[-1].time_s < shortest_s:
-            if cut.probability > kept[-1].probability:
-                kept[-1] = cut
-            continue
-        kept.append(cut)
-    hard = [(cut.time_s, "cut", None) for cut in kept if cut.time_s >= shortest_s]
-    soft = [(t.at_s, t.kind, t.span) for t in transitions]
-    return sorted([*hard, *soft], key=lambda opening: opening[0])
+        if kept and one.at_s - kept[-1].at_s < shortest_s:
+            kept[-1] = max(kept[-1], one, key=lambda opening: opening.quality)
+        else:
+            kept.append(one)
+    return kept
 
 
 def find_cuts(measured: Measured, settings: ShotSettings = ShotSettings()) -> list[Cut]:
@@ -80,6 +82,7 @@ def find_cuts(measured: Measured, settings: ShotSettings = ShotSettings()) -> li
 CUT_WEIGHTS = np.array([0.4, 0.3, 4.6, 5.8, 1.26, 6.1])
 CUT_BIAS = -13.2
 CANDIDATE_CHANGE = 1.0  # levels; a smaller change is invisible
+SWALLOW_S = 0.1  # a cut this near a transition is its first or last frame
 GONE = 0.5  # a picture that keeps this share of its difference is gone for good; motion under a flash leaves less
 
 

@@ -108,9 +108,8 @@ def _best(found: list[Transition]) -> list[Transition]:
 def _windows(scenery: Scenery, middles: tuple[float, float], length_s: float, settings: TransitionSettings) -> Windows:
     """Windows of one length whose middle lies in `middles` on that length's grid, whose ends differ and whose sides do not."""
     step = max(length_s / STEPS, LEAST_STEP_S)
-    middle: Times = np.arange(np.ceil(middles[0] / step), np.ceil((middles[1] + 1e-9) / step)) * step
-    start: Times = middle - length_s / 2
-    end: Times = middle + length_s / 2
+    middle = np.arange(np.ceil(middles[0] / step), np.ceil((middles[1] + 1e-9) / step)) * step
+    start, end = (np.asarray(middle + way * length_s / 2, np.float64) for way in (-1, 1))
     a, b = scenery.shown(start), scenery.shown(end)
     values = scenery.values
     travelled = np.cumsum(scenery.steps)
@@ -129,7 +128,7 @@ def _apart(values: NDArray[np.uint8], one: NDArray[np.intp], other: NDArray[np.i
     """(w,) mean |difference| of pictures `one` and `other`, in bytes for speed."""
     a, b = values[one], values[other]
     total: NDArray[np.uint32] = (np.maximum(a, b) - np.minimum(a, b)).sum(1, dtype=np.uint32)
-    return (total / values.shape[1]).astype(np.float32)
+    return np.asarray(total / values.shape[1], np.float32)
 
 
 def _ends(scenery: Scenery, windows: Windows) -> tuple[Numbers, Numbers]:
