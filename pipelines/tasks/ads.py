@@ -1,0 +1,170 @@
+"""Finds ad breaks and the spots in them from what was measured. Needs no single cue: says which it had, and what each contributed.
+
+A break begins and ends on a cut, or in the middle of the black that sets it off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.video import TimeSpan
+from pipelines.findings import Cue, Curve, Finding, Shot, Status, TaskResult
+from pipelines.series import Measured
+from pipelines.tasks.ads_clips import Numbers
+from pipelines.tasks.ads_decode import Beliefs, Lattice, believe, best_spots
+from pipelines.tasks.ads_film import gather
+from pipelines.tasks.ads_runs import Film, describe_runs
+from pipelines.tasks.ads_score import FITTED, TERMS, terms
+
+TASK = "ads"
+WORDS = {
+    "logo": "the channel's logo is away",
+    "bars": "the picture is framed otherwise",
+    "look": "it looks like nothing else in the film",
+    "look_least": "not one of its pictures is seen elsewhere",
+    "copy": "it is shown again as a whole",
+    "pace": "it is cut faster",
+    "loud": "it is louder",
+    "timbre": "it sounds like nothing else in the film",
+    "return": "the programme goes on behind it where it stopped",
+    "jump": "the sound changes at its ends",
+    "black": "it is set off by black",
+    "silence": "it is set off by silence",
+    "standard": "it lasts as long as spots do",
+    "still": "it ends with a still card",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdSettings:
+    """What counts as a break."""
+
+    least_score: float = 0.5  # breaks less probable than this are not reported
+    least_film_s: float = 60.0  # a shorter video has no programme to compare with
+
+
+@dataclass(frozen=True, slots=True)
+class _Spot:
+    first: int  # clips, inclusive
+    last: int
+    contributions: Numbers  # log-odds, one per term
+
+
+@dataclass(frozen=True, slots=True)
+class _Judgement:
+    film: Film
+    spots: list[_Spot]
+    beliefs: Beliefs
+
+
+def find_ads(measured: Measured, shots: tuple[Shot, ...], settings: AdSettings = AdSettings()) -> TaskResult:
+    """Breaks and spots with their probability and evidence, and the probability of advertising second by second."""
+    if (refusal := _refusal(measured, shots, settings)) is not None:
+        return TaskResult(TASK, Status.EMPTY, reason=refusal)
+    film = gather(measured, shots)
+    judged = _judge(film)
+    findings = [finding for spots in _breaks(judged.spots) for finding in _findings(judged, spots, settings)]
+    status = Status.DEGRADED if measured.missing else Status.OK if findings else Status.EMPTY
+    reason = " ".join(filter(None, ["" if findings else "No advertising found.", _without(film), _missing(measured)]))
+    return TaskResult(TASK, status, tuple(findings), reason, {"ads": _curve(judged, measured.duration_s)})
+
+
+def _refusal(measured: Measured, shots: tuple[Shot, ...], settings: AdSettings) -> str | None:
+    if measured.get("frame.tiny") is None:
+        return "There are no pictures to look for advertising in."
+    if measured.duration_s < settings.least_film_s:
+        return f"With {measured.duration_s:.0f} s the video is too short to tell a programme from advertising."
+    if len(shots) < 3:
+        return "The picture is never cut to another and back, so nothing is inserted."
+    return None
+
+
+def _judge(film: Film) -> _Judgement:
+    runs = list(describe_runs(film))
+    if not runs:
+        count = len(film.clips.start_s)
+        return _Judgement(film, [], Beliefs(np.zeros(0), np.zeros(count), 0.0, 0.0, 0.0))
+    first, last = (np.concatenate([getattr(r, name) for r in runs]) for name in ("first", "last"))
+    length_s = film.clips.end_s[last] - film.clips.start_s[first]
+    weighed = terms(np.concatenate([r.features for r in runs]), length_s) * FITTED.vector()
+    lattice = Lattice(len(film.clips.start_s), first, last, weighed.sum(axis=1), FITTED.begin, FITTED.follow)
+    places = {(int(a), int(b)): k for k, (a, b) in enumerate(zip(first, last, strict=True))}
+    spots = [_Spot(a, b, weighed[places[a, b]]) for a, b in best_spots(lattice)]
+    return _Judgement(film, spots, believe(lattice))
+
+
+def _breaks(spots: Sequence[_Spot]) -> list[list[_Spot]]:
+    """Spots that follow one another without programme between make a break."""
+    groups: list[list[_Spot]] = []
+    for spot in spots:
+        if groups and groups[-1][-1].last + 1 == spot.first:
+            groups[-1].append(spot)
+        else:
+            groups.append([spot])
+    return groups
+
+
+def _findings(judged: _Judgement, spots: list[_Spot], settings: AdSettings) -> list[Finding]:
+    score = _score(judged, spots)
+    if score < settings.least_score:
+        return []
+    number = f"{len(spots)} spots" if len(spots) > 1 else "1 spot"
+    found = [_finding(judged, "break", spots, score, f"Ad break, {number}")]
+    return found + [_finding(judged, "spot", [spot], min(score, _score(judged, [spot])), "Spot") for spot in spots]
+
+
+def _finding(judged: _Judgement, kind: str, spots: list[_Spot], score: float, label: str) -> Finding:
+    film = judged.film
+    span = TimeSpan(float(film.joints.at_s[spots[0].first]), float(film.joints.at_s[spots[-1].last + 1]))
+    total = np.sum([spot.contributions for spot in spots], axis=0)
+    cues = tuple(
+        Cue(name, round(float(total[k]), 2), WORDS[name]) for k, name in enumerate(TERMS) if name in WORDS and abs(total[k]) >= 0.05
+    )
+    strongest = sorted((cue for cue in cues if cue.score > 0.5), key=lambda cue: -cue.score)[:3]
+    because = ", ".join(cue.detail for cue in strongest) or "no single cue stands out"
+    data = {"spots": len(spots)} | _loudness(film, span)
+    return Finding(TASK, kind, span, round(score, 4), f"{label}, {span.duration_s:.1f} s", because.capitalize() + ".", cues, data)
+
+
+def _loudness(film: Film, span: TimeSpan) -> dict[str, float]:
+    """Integrated over the stretch, without gates, against the programme's usual momentary loudness."""
+    if film.hearing is None:
+        return {}
+    lufs = float(film.hearing.lufs(np.array([span.start_s]), np.array([span.end_s]))[0])
+    if not np.isfinite(lufs):
+        return {}
+    return {"loudness_lufs": round(lufs, 1), "above_programme_lu": round(lufs - film.hearing.usual_lufs, 1)}
+
+
+def _score(judged: _Judgement, spots: list[_Spot]) -> float:
+    """The probability that a moment of it is advertising, over its whole length."""
+    clips = slice(spots[0].first, spots[-1].last + 1)
+    return float(np.average(judged.beliefs.clip[clips], weights=judged.film.clips.length_s[clips]))
+
+
+def _curve(judged: _Judgement, duration_s: float) -> Curve:
+    seconds = np.arange(int(duration_s))
+    at: NDArray[np.intp] = np.searchsorted(judged.film.clips.start_s, seconds + 0.5, side="right") - 1
+    return Curve(tuple(map(float, seconds)), tuple(round(float(p), 3) for p in judged.beliefs.clip[np.maximum(at, 0)]))
+
+
+def _without(film: Film) -> str:
+    missing = [
+        name
+        for name, is_there in (
+            ("a logo that comes and goes", film.logo is not None),
+            ("sound", film.hearing is not None),
+            ("black between scenes", bool(film.joints.is_black.any())),
+        )
+        if not is_there
+    ]
+    return f"Judged without {', '.join(missing)}." if missing else ""
+
+
+def _missing(measured: Measured) -> str:
+    lost_s = sum(m.duration_s for m in measured.missing)
+    return f"{lost_s:.0f} s could not be decoded and were not looked at." if lost_s else ""

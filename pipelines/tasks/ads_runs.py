@@ -1,0 +1,181 @@
+"""Describes every run of whole clips that might be one spot, by a few numbers each. Knows clips, looks and sound; weighs nothing.
+
+C = clips, n = runs of one window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.tasks.ads_clips import Clips, Flags, Joints, Numbers
+from pipelines.tasks.ads_looks import HORIZON, ROWS, Window, distances, windows
+from pipelines.tasks.ads_sound import Hearing, Sums
+
+SHORTEST_S, LONGEST_S = 4.5, 95.0
+MOST_CLIPS = 110  # of one spot
+SPOT_LENGTHS_S = np.array([5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 40.0, 45.0, 60.0, 90.0])
+
+FEATURES = (
+    "logo",  # mean log-odds that the logo is away, 0 where no logo is trusted
+    "bars",  # share of the run framed unlike the film, less the share framed like it; 0 where the film keeps one frame
+    "look",  # log of how far its clips are from the nearest outside, over what is usual
+    "look_least",  # the same for its most familiar fifth
+    "return",  # log of how alike the clips before and behind it are, over what is usual
+    "copy",  # share of it that comes again as a whole
+    "pace",  # log of the film's usual clip length over its own
+    "loud",  # LU above the film's usual loudness
+    "timbre",  # log of how far its sound is from the nearest outside, over what is usual
+    "jump",  # how much the timbre changes at its ends, the smaller of the two
+    "black",  # ends set off by black: 0, 1, 2
+    "silence",  # ends at which the sound stops: 0, 1, 2
+    "standard",  # 1 where it lasts as long as spots do
+    "still",  # 1 where its last clip is a still of 1 to 5 s
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Film:
+    """All that is known of a film's clips. logo: log-odds that it is away; bars: +1 framed unlike the film, -1 like it."""
+
+    joints: Joints
+    clips: Clips
+    logo: Sums | None
+    bars: Sums | None
+    hearing: Hearing | None
+    usual_look: float
+    usual_clip_s: float
+    jumps: Numbers  # (J,)
+    silences: Flags  # (J,)
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """Runs of clips `first` to `last` inclusive, ordered by first, then last. features: (n, len(FEATURES))."""
+
+    first: NDArray[np.int64]
+    last: NDArray[np.int64]
+    features: NDArray[np.float64]
+
+
+def describe_runs(film: Film) -> Iterator[Runs]:
+    """All runs of a spot's possible length, some hundred start clips at a time."""
+    if len(film.clips.start_s) < 2:
+        return
+    for starts, window in windows(film.clips, MOST_CLIPS):
+        parts = [part for start in starts if (part := _runs_from(film, start, window)) is not None]
+        if parts:
+            yield Runs(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("first", "last", "features")))
+
+
+def _runs_from(film: Film, start: int, window: Window) -> Runs | None:
+    clips = film.clips
+    lasts = np.arange(start, min(len(clips.start_s), start + MOST_CLIPS))
+    length_s = clips.end_s[lasts] - clips.start_s[start]
+    lasts = lasts[(length_s >= SHORTEST_S) & (length_s <= LONGEST_S)]
+    if start == 0 or not len(lasts):
+        lasts = lasts[lasts < len(clips.start_s) - 1] if start == 0 else lasts
+    if not len(lasts):
+        return None
+    begins, ends = np.full(len(lasts), clips.start_s[start]), clips.end_s[lasts]
+    columns = {
+        "logo": _mean(film.logo, begins, ends),
+        **_looks(film, start, lasts, window),
+        **_sounds(film, start, lasts, begins, ends),
+        "bars": _mean(film.bars, begins, ends),
+        "pace": np.log(film.usual_clip_s * (lasts - start + 1) / (ends - begins)),
+        "black": film.joints.is_black[start] + film.joints.is_black[lasts + 1] * 1.0,
+        "standard": _is_standard(film.joints, start, lasts),
+        "still": _ends_still(film, lasts),
+    }
+    return Runs(np.full(len(lasts), start), lasts, np.stack([columns[name] for name in FEATURES], axis=1))
+
+
+def _looks(film: Film, start: int, lasts: NDArray[np.int64], window: Window) -> dict[str, Numbers]:
+    """look, look_least, return and copy of the runs from `start` to each of `lasts`."""
+    low, high = start - window.first, int(lasts[-1]) - window.first + 1
+    columns = lasts - window.first
+    nearest = np.minimum(window.before[low:high, low, None], window.after[low:high, columns])  # (clips, runs)
+    novelty = np.log(np.maximum(nearest, 0.5) / film.usual_look)
+    novelty = np.where(np.isfinite(novelty), np.clip(novelty, -3, 2), 2)
+    length_s = film.clips.length_s[start : int(lasts[-1]) + 1]
+    inside = np.arange(high - low)[:, None] <= (lasts - start)[None]
+    weight = np.where(inside, length_s[:, None], 0)
+    total = weight.sum(0)
+    order = np.argsort(np.where(inside, novelty, np.inf), axis=0)
+    filled = np.cumsum(np.take_along_axis(weight, order, 0), axis=0)
+    fifth = np.clip(0.2 * total - (filled - np.take_along_axis(weight, order, 0)), 0, np.take_along_axis(weight, order, 0))
+    return {
+        "look": (weight * novelty).sum(0) / total,
+        "look_least": (fifth * np.take_along_axis(novelty, order, 0)).sum(0) / fifth.sum(0),
+        "return": _return(film, start, lasts, window),
+        "copy": (weight * window.copied[low:high, None]).sum(0) / total,
+    }
+
+
+def _return(film: Film, start: int, lasts: NDArray[np.int64], window: Window) -> Numbers:
+    """Whether the film goes on behind the run where it left off before it: the nearest of the two clips either side."""
+    low = start - window.first
+    count = window.near.shape[0]
+    best = np.full(len(lasts), np.inf)
+    for back in (1, 2):
+        for forth in (1, 2):
+            row, columns = low - back, lasts - window.first + forth
+            if row < 0:
+                continue
+            there = columns < count
+            best[there] = np.minimum(best[there], window.near[row, columns[there]])
+    return np.where(np.isfinite(best), np.clip(-np.log(np.maximum(best, 0.5) / film.usual_look), -2, 3), 0)
+
+
+def _sounds(film: Film, start: int, lasts: NDArray[np.int64], begins: Numbers, ends: Numbers) -> dict[str, Numbers]:
+    if film.hearing is None:
+        return {name: np.zeros(len(lasts)) for name in ("loud", "timbre", "jump", "silence")}
+    return {
+        "loud": np.clip(np.nan_to_num(film.hearing.lufs(begins, ends) - film.hearing.usual_lufs), -8, 8),
+        "timbre": np.clip(film.hearing.novelty(begins, ends), -2, 2),
+        "jump": np.clip(np.minimum(film.jumps[start], film.jumps[lasts + 1]), 0, 4),
+        "silence": film.silences[start] + film.silences[lasts + 1] * 1.0,
+    }
+
+
+def _mean(sums: Sums | None, begins: Numbers, ends: Numbers) -> Numbers:
+    return np.zeros(len(begins)) if sums is None else np.nan_to_num(sums.mean(begins, ends))
+
+
+def _is_standard(joints: Joints, start: int, lasts: NDArray[np.int64]) -> Numbers:
+    """Measured from picture to picture, or from middle to middle of the blacks around."""
+    pictures = joints.start_s[lasts + 1] - joints.end_s[start]
+    middles = joints.at_s[lasts + 1] - joints.at_s[start]
+    off = [np.abs(lengths[:, None] - SPOT_LENGTHS_S).min(axis=1) for lengths in (pictures, middles)]
+    nearest = np.minimum(*off)
+    return np.asarray((nearest <= 0.55) * 0.5 + (nearest <= 0.15) * 0.5)
+
+
+def _ends_still(film: Film, lasts: NDArray[np.int64]) -> Numbers:
+    change, length_s = film.clips.change[lasts], film.clips.length_s[lasts]
+    usual = float(np.median(film.clips.change))
+    return np.asarray((change < 0.5 * usual) & (length_s >= 0.9) & (length_s <= 5.5), np.float64)
+
+
+def usual_look(clips: Clips) -> float:
+    """Median over the film of a clip's distance to the nearest one a quarter of a minute and more away, levels."""
+    found = []
+    for first in range(0, len(clips.start_s), ROWS):
+        rows = slice(first, first + ROWS)
+        columns = slice(max(0, first - HORIZON), first + ROWS + HORIZON)
+        apart = distances(clips.looks[rows], clips.looks[columns])
+        gap = np.maximum(clips.start_s[None, columns] - clips.end_s[rows, None], clips.start_s[rows, None] - clips.end_s[None, columns])
+        apart[gap < 15] = np.inf
+        found.append(apart.min(axis=1))
+    values = np.concatenate(found)
+    known = np.isfinite(values)
+    return max(1.0, _weighted_median(values[known], clips.length_s[known])) if known.any() else 1.0
+
+
+def _weighted_median(values: Numbers, weights: Numbers) -> float:
+    order = np.argsort(values)
+    return float(values[order][np.searchsorted(np.cumsum(weights[order]), weights.sum() / 2)])
