@@ -15,4 +15,5 @@ def machine() -> str:
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     processor = next((line.split(": ", 1)[1] for line in lines if line.startswith("model name")), platform.processor())
     gibi = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return f"{processor}, {os.cpu_count()} cores, {gibi:.0f} GiB; Python {platform.python_version()}, PyAV {av.__version__}, numpy {np.__version__}"
+    versions = f"Python {platform.python_version()}, PyAV {av.__version__}, numpy {np.__version__}"
+    return f"{processor}, {os.cpu_count()} cores, {gibi:.0f} GiB; {versions}"

@@ -21,7 +21,7 @@ from pipelines.signals.shots import find_shots
 from pipelines.stores.database import DatabaseResults
 from pipelines.storyboard import key_frames
 from pipelines.subtitles import read_subtitles
-from pipelines.tasks.anomalies import Normal
+from pipelines.tasks.anomalies import Normal, learn_normal
 
 logger = logging.getLogger(__name__)
 SYSTEM = "signals"  # no trained model speaks yet
@@ -141,22 +141,28 @@ def overall(tasks: Sequence[TaskResult], lost_s: float) -> tuple[Status, str]:
 
 def with_words(report: Report, words: Sequence[Correction]) -> Report:
     """The report with people's corrections laid over its findings."""
-    by_task = {task.task: [w for w in words if w.task == task.task] for task in report.tasks}
+    by_task = {task.task: [w for w in words if w.finding.task == task.task] for task in report.tasks}
     return replace(report, tasks=tuple(replace(t, findings=corrected(t.findings, by_task[t.task])) for t in report.tasks))
 
 
 def taught(ordinary: Sequence[Video], words: Sequence[Correction], wanted: Wanted, store: Store, run: Run) -> Normal | None:
-    """The source's normal: learned from its ordinary recordings."""
-    return None
+    """The source's normal: learned from its ordinary recordings and from the alarms that people rejected. None without either."""
+    rejected = _false_alarms(words)
+    if "anomalies" not in wanted.tasks or not (ordinary or rejected):
+        return None
+    normal = learn_normal(*(measure(video, wanted, store, run) for video in ordinary)) if ordinary else Normal()
+    for word in rejected:
+        normal = normal.with_false_alarm(word.finding)
+    return normal
 
 
 def _false_alarms(words: Sequence[Correction]) -> list[Correction]:
-    return [w for w in latest(words) if w.task == "anomalies" and w.rejected]
+    return [w for w in latest(words) if w.finding.task == "anomalies" and w.rejected]
 
 
 def _normal_settings(wanted: Wanted, ordinary: Sequence[Video], words: Sequence[Correction]) -> dict[str, object]:
     """What was learned from is part of the answer's settings: the recordings, and the alarms that people rejected."""
     if "anomalies" not in wanted.tasks:
         return {}
-    rejected = sorted(f"{w.video_id}@{w.found.start_s:.3f}-{w.found.end_s:.3f}" for w in _false_alarms(words))
+    rejected = sorted(f"{w.video_id} {w.finding.id}" for w in _false_alarms(words))
     return {"normal": {"recordings": sorted(v.id for v in ordinary), "rejected": rejected}}

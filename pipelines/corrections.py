@@ -13,14 +13,11 @@ SAME_FINDING_OVERLAP = 0.3  # of the union: edges move between versions and sett
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """One person's word on one finding. `found` is what the machine had said; None fields leave that part as it was."""
+    """One person's word on one finding. `finding` is what the machine had said; None fields leave that part as it was."""
 
-    finding_id: str
+    finding: Finding
     video_id: str
     source: str
-    task: str
-    kind: str
-    found: TimeSpan
     revision: int
     made_at: str  # RFC 3339, UTC
     span: TimeSpan | None = None
@@ -45,17 +42,18 @@ def latest(corrections: Sequence[Correction]) -> list[Correction]:
     """The last revision of each corrected finding."""
     last: dict[tuple[str, str, TimeSpan], Correction] = {}
     for correction in sorted(corrections, key=lambda c: c.revision):
-        last[correction.task, correction.kind, correction.found] = correction
+        last[correction.finding.task, correction.finding.kind, correction.finding.span] = correction
     return list(last.values())
 
 
 def _match(correction: Correction, findings: Sequence[Finding]) -> int | None:
     """The finding of the same task that best covers the same time, by its id only where times cannot tell."""
-    spans = [s for s in (correction.found, correction.span) if s is not None]
+    told = correction.finding
+    spans = [s for s in (told.span, correction.span) if s is not None]
     scored = [
-        (max(_likeness(span, f.span) for span in spans) + 0.1 * (f.kind == correction.kind) + 0.01 * (f.id == correction.finding_id), place)
+        (max(_likeness(span, f.span) for span in spans) + 0.1 * (f.kind == told.kind) + 0.01 * (f.id == told.id), place)
         for place, f in enumerate(findings)
-        if f.task == correction.task
+        if f.task == told.task
     ]
     best = max(scored, default=(0.0, -1))
     return best[1] if best[0] >= SAME_FINDING_OVERLAP + 0.1 else None
@@ -78,14 +76,5 @@ def _revised(finding: Finding, correction: Correction) -> Finding:
 
 
 def _kept(correction: Correction) -> Finding:
-    return Finding(
-        task=correction.task,
-        kind=correction.kind,
-        span=correction.span or correction.found,
-        score=1.0,
-        label=correction.label or correction.kind,
-        explanation=correction.note or "Set by a person; this run did not find it by itself.",
-        id=correction.finding_id,
-        revision=correction.revision,
-        state="corrected",
-    )
+    found = replace(correction.finding, explanation="Set by a person; this run did not find it by itself.", score=1.0)
+    return _revised(found, correction)

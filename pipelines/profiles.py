@@ -53,8 +53,6 @@ def wanted(profile: str = "auto", tasks: tuple[str, ...] = ()) -> Wanted:
     """A profile, narrowed to `tasks` where some are named."""
     if profile not in PROFILES:
         raise ValueError(f"no profile is called {profile!r}; there are {', '.join(PROFILES)}")
-    return (
-        replace(PROFILES[profile], tasks=tuple(t for t in TASKS if t in tasks) + tuple(t for t in tasks if t not in TASKS))
-        if tasks
-        else PROFILES[profile]
-    )
+    preset = PROFILES[profile]
+    unknown_last = (*TASKS, *sorted(set(tasks) - set(TASKS)))  # Wanted names them
+    return replace(preset, tasks=tuple(t for t in unknown_last if t in tasks) or preset.tasks)

@@ -83,9 +83,8 @@ def _cells(finding: Finding) -> list[RenderableType]:
 def findings_table(rows: Iterable[FindingRow]) -> Table:
     table = Table(box=None, header_style="dim", padding=(0, 1))
     for name in ("video", "start", "end", "task", "kind", "score", "label", "state", "id"):
-        table.add_column(
-            name, justify="right" if name in ("start", "end", "score") else "left", no_wrap=name not in ("video", "label"), overflow="fold"
-        )
+        is_number, is_text = name in ("start", "end", "score"), name in ("video", "label")
+        table.add_column(name, justify="right" if is_number else "left", no_wrap=not is_text, overflow="fold")
     for row in rows:
         cells = (row.name, clock(row.start_s), clock(row.end_s), row.task, row.kind, f"{row.score:.2f}", row.label, row.state, row.id[:8])
         table.add_row(*map(Text, cells))

@@ -12,7 +12,7 @@ def ad(start_s: float, end_s: float, finding_id: str = "a") -> Finding:
 
 
 def word(found: TimeSpan, **changes: object) -> Correction:
-    plain = Correction("a", "v", "s", "ads", "break", found, revision=1, made_at="2026-01-01T00:00:00+00:00")
+    plain = Correction(ad(found.start_s, found.end_s), "v", "s", revision=1, made_at="2026-01-01T00:00:00+00:00")
     return replace(plain, **changes)
 
 
@@ -42,6 +42,6 @@ def test_the_last_word_counts():
 
 
 def test_a_far_finding_is_left_alone():
-    [now] = [f for f in corrected([ad(100, 130)], [word(TimeSpan(10, 40), rejected=True)])]
+    [now] = corrected([ad(100, 130)], [word(TimeSpan(10, 40), rejected=True)])
 
     assert now.state == "found"

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from model.video import TimeSpan
 from pipelines.corrections import Correction, corrected
-from pipelines.exports.report_json import report_from_json, report_to_json
+from pipelines.exports.report_json import finding_from_json, finding_to_json, report_from_json, report_to_json
 from pipelines.findings import Finding, Report
 from pipelines.interfaces import StoreUnavailable, WrongRequest
 
@@ -46,6 +46,7 @@ _findings = sa.Table(
     sa.Column("label", sa.Text, nullable=False),
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("finding", sa.Text, nullable=False),  # JSON, with its evidence
 )
 _corrections = sa.Table(
     "corrections",
@@ -54,11 +55,9 @@ _corrections = sa.Table(
     sa.Column("finding_id", sa.String(32), nullable=False),
     sa.Column("video_id", sa.String(64), nullable=False, index=True),
     sa.Column("source", sa.Text, nullable=False),
-    sa.Column("task", sa.String(32), nullable=False),
-    sa.Column("kind", sa.String(32), nullable=False),
     sa.Column("revision", sa.Integer, nullable=False),
     sa.Column("made_at", sa.String(32), nullable=False),
-    sa.Column("words", sa.Text, nullable=False),  # JSON: found, span, label, rejected, note
+    sa.Column("words", sa.Text, nullable=False),  # JSON: finding (as found), span, label, rejected, note
 )
 
 
@@ -137,31 +136,25 @@ class DatabaseResults:
             rows = rows.where(_findings.c.id.startswith(finding_id, autoescape=True))
         with self._session() as db:
             found = db.execute(rows.order_by(_findings.c.name, _findings.c.start_s, _findings.c.end_s)).mappings().all()
-        return [FindingRow(**{k: v for k, v in row.items() if k != "digest"}) for row in found]
+        return [FindingRow(**{k: v for k, v in row.items() if k not in ("digest", "finding")}) for row in found]
 
     def correct(
         self, finding_id: str, *, span: TimeSpan | None = None, label: str | None = None, rejected: bool = False, note: str = ""
     ) -> FindingRow:
         """Put a person's word on a finding (its id, or the unambiguous beginning of one) and return the row as it is now."""
         row = self.finding(finding_id)
-        earlier = [c for c in self.corrections(video_id=row.video_id) if c.finding_id == row.id]
-        found = earlier[0].found if earlier else TimeSpan(row.start_s, row.end_s)
+        earlier = [c for c in self.corrections(video_id=row.video_id) if c.finding.id == row.id]
         before = earlier[-1] if earlier else None
         words = {
-            "found": [found.start_s, found.end_s],
+            "finding": finding_to_json(before.finding) if before else self._as_found(row.id),
             "span": [s.start_s, s.end_s] if (s := span or (before.span if before else None)) else None,
             "label": label or (before.label if before else None),
             "rejected": rejected,
             "note": note or (before.note if before else ""),
         }
-        made_at = datetime.now(UTC).isoformat(timespec="seconds")
+        said = {"revision": row.revision + 1, "made_at": datetime.now(UTC).isoformat(timespec="seconds"), "words": json.dumps(words)}
         with self._session() as db:
-            db.execute(
-                sa.insert(_corrections).values(
-                    finding_id=row.id, video_id=row.video_id, source=row.source, task=row.task, kind=row.kind,
-                    revision=row.revision + 1, made_at=made_at, words=json.dumps(words),
-                )
-            )  # fmt: skip
+            db.execute(sa.insert(_corrections).values(finding_id=row.id, video_id=row.video_id, source=row.source, **said))
         self._refresh(row.video_id)
         return self.finding(row.id)
 
@@ -174,6 +167,10 @@ class DatabaseResults:
             query = query.filter_by(source=source)
         with self._session() as db:
             return [_correction(row) for row in db.execute(query).mappings()]
+
+    def _as_found(self, finding_id: str) -> Any:
+        with self._session() as db:
+            return json.loads(db.scalar(sa.select(_findings.c.finding).filter_by(id=finding_id)))
 
     def finding(self, finding_id: str) -> FindingRow:
         """The row with this id, or with the one id that begins so. Raises WrongRequest."""
@@ -195,7 +192,7 @@ class DatabaseResults:
         words = db.execute(sa.select(_corrections).filter_by(video_id=report.video_id).order_by(_corrections.c.row)).mappings().all()
         tasks = [task.task for task in report.tasks]
         shared = {"video_id": report.video_id, "digest": report.digest, "source": source, "name": report.name}
-        own = [_correction(row) for row in words if row["task"] in tasks]
+        own = [word for word in map(_correction, words) if word.finding.task in tasks]
         rows = [shared | _columns(f) for f in corrected(report.findings, own)]
         db.execute(sa.delete(_findings).where(_findings.c.video_id == report.video_id, _findings.c.task.in_(tasks)))
         if rows:
@@ -211,24 +208,17 @@ class DatabaseResults:
 
 
 def _columns(f: Finding) -> dict[str, Any]:
-    times = {"start_s": f.span.start_s, "end_s": f.span.end_s}
-    return times | {
-        "id": f.id,
-        "task": f.task,
-        "kind": f.kind,
-        "score": f.score,
-        "label": f.label,
-        "state": f.state,
-        "revision": f.revision,
-    }
+    plain = {name: getattr(f, name) for name in ("id", "task", "kind", "score", "label", "state", "revision")}
+    return plain | {"start_s": f.span.start_s, "end_s": f.span.end_s, "finding": json.dumps(finding_to_json(f))}
 
 
 def _correction(row: Any) -> Correction:
     words = json.loads(row["words"])
-    plain = {k: row[k] for k in ("finding_id", "video_id", "source", "task", "kind", "revision", "made_at")}
-    span = TimeSpan(*words["span"]) if words["span"] else None
     return Correction(
-        **plain, found=TimeSpan(*words["found"]), span=span, label=words["label"], rejected=words["rejected"], note=words["note"]
+        finding=finding_from_json(words["finding"]),
+        span=TimeSpan(*words["span"]) if words["span"] else None,
+        **{name: row[name] for name in ("video_id", "source", "revision", "made_at")},
+        **{name: words[name] for name in ("label", "rejected", "note")},
     )
 
 

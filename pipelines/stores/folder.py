@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +19,7 @@ class FolderBlobs:
             path.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as out:
                 out.write(data)
-            os.replace(out.name, path)
+            Path(out.name).replace(path)
         except OSError as error:
             raise StoreUnavailable(f"cannot write {path}: {error.strerror or error}") from error
 

@@ -76,7 +76,7 @@ def test_words_add_up_and_a_rejected_finding_is_told_with_its_source(results: Da
 
     [first, second] = results.corrections(source="channel 4")
     assert (first.rejected, second.rejected, second.revision) == (False, True, 2)
-    assert (second.found, second.span) == (TimeSpan(10, 40), TimeSpan(12, 40))
+    assert (second.finding.span, second.span) == (TimeSpan(10, 40), TimeSpan(12, 40))
 
 
 def test_an_unknown_or_ambiguous_id_is_said_so(results: DatabaseResults):
