@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -34,20 +35,26 @@ def opened(path: Path) -> Iterator[InputContainer]:
         with _open(path) as container:
             yield container
     except av.FFmpegError as error:
-        raise UnreadableVideo(f"{path.name} {_reason(error)}") from error
+        raise UnreadableVideo(f"{told_name(path)} {_reason(error)}") from error
 
 
 def _open(path: Path) -> InputContainer:
+    """By descriptor: FFmpeg never sees the name (an URL, a pattern of numbers, an option), and no protocol to open a second file with."""
     try:
         if not path.is_file():
-            raise UnreadableVideo(f"{path.name} is {'not a regular file' if path.exists() else 'not there'}")
-        if path.stat().st_size == 0:
-            raise UnreadableVideo(f"{path.name} is empty")
-        # An absolute path is never taken for a URL ("http:...") or an option.
-        limits = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
-        return av.open(str(path.absolute()), mode="r", metadata_errors="replace", container_options=limits)
+            raise UnreadableVideo(f"{told_name(path)} is {'not a regular file' if path.exists() else 'not there'}")
+        with path.open("rb") as file:
+            if not os.fstat(file.fileno()).st_size:
+                raise UnreadableVideo(f"{told_name(path)} is empty")
+            limits = {"format_whitelist": FORMATS, "protocol_whitelist": "fd", "fd": str(file.fileno())}
+            return av.open("fd:", mode="r", metadata_errors="replace", container_options=limits)
     except (av.FFmpegError, OSError, ValueError) as error:
-        raise UnreadableVideo(f"{path.name} {_reason(error)}") from error
+        raise UnreadableVideo(f"{told_name(path)} {_reason(error)}") from error
+
+
+def told_name(path: Path) -> str:
+    """The file's name as one line of legible text, whatever bytes it is made of."""
+    return path.name if path.name.isprintable() else path.name.encode("unicode_escape", errors="backslashreplace").decode()
 
 
 def _reason(error: Exception) -> str:

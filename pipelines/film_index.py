@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from model.video import Clock
 from pipelines.bitstream import is_clean_start, is_shown
-from pipelines.containers import decoded, opened, origin_s, packets, video_stream
+from pipelines.containers import decoded, opened, origin_s, packets, told_name, video_stream
 from pipelines.interfaces import UnreadableVideo
 from pipelines.timeline import UNKNOWN, Stamps, lay_out
 
@@ -93,7 +93,7 @@ def index_video(path: Path) -> VideoIndex | None:
 def index_of(log: Log, path: Path, stream: VideoStream, origin: Fraction) -> VideoIndex:
     """Make the index from a finished pass. Raises UnreadableVideo where it saw no picture."""
     if not len(log.pts):
-        raise UnreadableVideo(f"{path.name} announces video but holds no picture")
+        raise UnreadableVideo(f"{told_name(path)} announces video but holds no picture")
     base = stream.time_base or Fraction(1, 90_000)
     pts, dts, durations = (np.frombuffer(column, np.int64) for column in (log.pts, log.dts, log.durations))
     reorders = bool(stream.codec_context.has_b_frames)
@@ -103,7 +103,7 @@ def index_of(log: Log, path: Path, stream: VideoStream, origin: Fraction) -> Vid
     shown = (np.frombuffer(log.hidden, np.int8) == 0) & (ticks != UNKNOWN)
     if not shown.any():
         raise UnreadableVideo(
-            f"{path.name} has no picture to show: its {len(ticks)} pictures are hidden by an edit list or cannot be decoded"
+            f"{told_name(path)} has no picture to show: its {len(ticks)} pictures are hidden by an edit list or cannot be decoded"
         )
     starts = _ordered_starts(np.frombuffer(log.starts, np.int64), ticks)
     last = int(ticks[shown].argmax())

@@ -15,7 +15,7 @@ from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from pipelines.containers import opened, origin_s, packets, video_stream
+from pipelines.containers import opened, origin_s, packets, told_name, video_stream
 from pipelines.film_index import Log, VideoIndex, index_of, index_video
 from pipelines.interfaces import UnreadableVideo
 from pipelines.pixels import display_size, rotation_deg
@@ -74,7 +74,7 @@ def examine(path: Path) -> tuple[VideoFacts, VideoIndex | None]:
         film = video_stream(container)
         sounds = [s for s in container.streams if s.type == "audio"]
         if film is None and not sounds:
-            raise UnreadableVideo(f"{path.name} holds neither pictures nor sound")
+            raise UnreadableVideo(f"{told_name(path)} holds neither pictures nor sound")
         log, sound_end_s = Log(), -inf
         for packet in packets(container, [film, *sounds] if film else sounds):
             if film is not None and packet.stream_index == film.index:
@@ -83,10 +83,10 @@ def examine(path: Path) -> tuple[VideoFacts, VideoIndex | None]:
                 sound_end_s = max(sound_end_s, float((packet.pts + (packet.duration or 0)) * packet.time_base))
         index = index_of(log, path, film, origin_s(container)) if film and len(log.pts) else None
         if index is None and sound_end_s == -inf:
-            raise UnreadableVideo(f"{path.name} announces pictures or sound but holds none")
+            raise UnreadableVideo(f"{told_name(path)} announces pictures or sound but holds none")
         first = next(shown_frames(path, index, 0, inf), None) if index else None
         if index and first is None and sound_end_s == -inf:
-            raise UnreadableVideo(f"none of the {len(index.ticks)} pictures in {path.name} can be decoded")
+            raise UnreadableVideo(f"none of the {len(index.ticks)} pictures in {told_name(path)} can be decoded")
         return _facts(container, _Film(film, index, first.frame if first else None) if film and index else None, sound_end_s), index
 
 
@@ -107,6 +107,12 @@ class _Film:
         claims = [rate for rate in (self.stream.average_rate, self.stream.guessed_rate, *STANDARD_RATES) if rate]
         nearest = min(claims, key=lambda rate: abs(rate / measured - 1))
         return nearest if abs(nearest / measured - 1) < 0.002 else measured.limit_denominator(1001)
+
+    @property
+    def mean_rate(self) -> Fraction:
+        """Pictures over the whole length, gaps included, as some headers count."""
+        ticks = self.index.end_tick - int(self.index.ticks[0])
+        return len(self.index.ticks) / (ticks * self.index.clock.time_base)
 
 
 def _facts(container: InputContainer, film: _Film | None, sound_end_s: float) -> VideoFacts:
@@ -172,7 +178,7 @@ def _film_warnings(film: _Film) -> list[str]:
     words, count, claimed, rate = list(film.index.warnings), len(film.index.ticks), film.stream.average_rate, film.frame_rate
     if film.stream.frames and film.stream.frames != count:
         words.append(f"the header announces {film.stream.frames} pictures, but {count} are to be shown")
-    if rate and claimed and abs(claimed / rate - 1) > SLACK:
+    if rate and claimed and min(abs(claimed / rate - 1), abs(claimed / film.mean_rate - 1)) > SLACK:
         words.append(f"the header announces {float(claimed):.3f} pictures a second, but they come at {float(rate):.3f}")
     if count > 1 and _varies(np.diff(film.index.ticks)):
         words.append("the frame rate varies")

@@ -20,7 +20,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from model.video import Clock
-from pipelines.containers import decoded, opened, packets, video_stream
+from pipelines.containers import decoded, opened, packets, told_name, video_stream
 from pipelines.film_index import VideoIndex
 from pipelines.interfaces import UnreadableVideo
 from pipelines.timeline import UNKNOWN
@@ -103,7 +103,7 @@ class Reel:
         self.container = self._files.enter_context(opened(self.path))
         stream = video_stream(self.container)
         if stream is None or stream.time_base != self.index.clock.time_base:
-            raise UnreadableVideo(f"{self.path.name} has changed since it was indexed")
+            raise UnreadableVideo(f"{told_name(self.path)} has changed since it was indexed")
         self.stream = stream
         self._tape, self._at = enumerate(packets(self.container, [self.stream])), 0
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.video import Frames, TimeSpan
+from pipelines.containers import told_name
 from pipelines.film_index import VideoIndex, index_video
 from pipelines.interfaces import WrongRequest
 from pipelines.pixels import Scaler, display_size
@@ -85,7 +86,7 @@ def sample_frames(
     """
     index = index or index_video(path)
     if index is None:
-        raise WrongRequest(f"{path.name} has no pictures to sample")
+        raise WrongRequest(f"{told_name(path)} has no pictures to sample")
     instants = np.sort(plan.instants(index.duration_s))
     if len(instants) and (not np.isfinite(instants).all() or instants[0] < 0):
         raise WrongRequest(f"instants lie at or after 0 on the player's clock, got {instants[0]}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 import logging
 import re
+from fractions import Fraction
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -147,12 +149,12 @@ def _embedded_lines(path: Path, language: str | None) -> tuple[Line, ...]:
         if not texts:
             return ()
         best = min(texts, key=lambda s: _rank(s, language))
-        events = [
-            (float(p.pts * p.time_base), float((p.duration or 0) * p.time_base), _said(best, p))
+        told = [
+            (p.pts * p.time_base - origin_s(container), (p.duration or 0) * p.time_base, _said(best, p))
             for p in packets(container, [best])
             if p.pts is not None
         ]
-        return _lines(_ended([(start - float(origin_s(container)), lasts, text) for start, lasts, text in events]))
+        return _lines(_ended(told))
 
 
 def _rank(stream: Any, language: str | None) -> tuple[bool, bool, bool, int]:
@@ -174,14 +176,15 @@ def _said(stream: Any, packet: Any) -> str:
     return "\n".join(text for text in texts if not re.search(r"\\p[1-9]", text))
 
 
-def _ended(events: list[tuple[float, float, str]]) -> list[tuple[float, float, str]]:
+def _ended(events: list[tuple[Fraction, Fraction, str]]) -> list[tuple[float, float, str]]:
     """(start, length, text) -> (start, end, text); a line without length stays until the next one comes."""
-    events = sorted((max(0.0, start), lasts, text) for start, lasts, text in events)
-    following = [start for start, _, _ in events[1:]] + [float("inf")]
-    return [
-        (s, s + lasts if lasts > 0 else min(after, s + LONGEST_LINE_S), text)
-        for (s, lasts, text), after in zip(events, following, strict=True)
+    events = sorted(events)
+    following = [float(start) for start, _, _ in events[1:]] + [inf]
+    ends = [
+        float(s + lasts) if lasts > 0 else min(after, float(s) + LONGEST_LINE_S)
+        for (s, lasts, _), after in zip(events, following, strict=True)
     ]
+    return [(max(0.0, float(start)), end, text) for (start, _, text), end in zip(events, ends, strict=True)]
 
 
 def _codec(stream: Any) -> str:
