@@ -53,6 +53,7 @@ lint: setup ## ruff and mypy
 
 .venv-core/.ready .venv/.ready: %/.ready: %/.locked pyproject.toml
 	@$*/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$*/bin/longtake --help >/dev/null
 	touch $@
 
 define install_lock

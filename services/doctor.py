@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,6 +19,13 @@ CheckStatus = Literal["ok", "missing", "broken"]  # missing: Longtake works with
 REINSTALL = "Install again from the lock: make setup, or make demo for the core."
 DECODERS = ("h264", "hevc", "mpeg2video", "vp9", "aac", "ac3", "opus")
 ENCODERS = ("libx264", "aac", "mjpeg")  # small copies for browsers, clips, storyboards
+LIBRARIES = {
+    "numpy": "numpy",
+    "sqlalchemy": "sqlalchemy",
+    "jsonschema": "jsonschema",
+    "opentimelineio": "opentimelineio",
+    "opencv-python-headless": "cv2",
+}
 LOW_DISK_GB = 2.0  # measurements and small copies of a day of video fit into less
 
 # Of each group at most one may be installed: they own the same module and overwrite each other's files.
@@ -48,6 +56,7 @@ def diagnose(store: Path) -> list[Check]:
     looks: dict[str, Callable[[], Check]] = {
         "Python": check_python,
         "PyAV": check_codecs,
+        "libraries": check_libraries,
         **{name: partial(check_only_one, name, rivals) for name, rivals in ONE_OF.items()},
         "inference": check_inference,
         "speech activity": check_speech_activity,
@@ -94,6 +103,13 @@ def _has_codec(name: str, mode: Literal["r", "w"]) -> bool:
     except av.codec.codec.UnknownCodecError:
         return False
     return True
+
+
+def check_libraries() -> Check:
+    """The other libraries of the core can be imported."""
+    for module in LIBRARIES.values():
+        import_module(module)
+    return Check("libraries", "ok", ", ".join(f"{name} {_version(name)}" for name in LIBRARIES))
 
 
 def check_only_one(name: str, rivals: Sequence[str]) -> Check:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -17,7 +19,7 @@ def by_name(checks: list[doctor.Check]) -> dict[str, doctor.Check]:
 def test_everything_the_main_job_rests_on_is_sound(tmp_path: Path) -> None:
     checks = by_name(doctor.diagnose(tmp_path / "not" / "yet"))
 
-    needed = ["Python", "PyAV", "ONNX Runtime", "OpenCV", "inference", "speech activity", "store", "disk"]
+    needed = ["Python", "PyAV", "libraries", "ONNX Runtime", "OpenCV", "inference", "speech activity", "store", "disk"]
     assert {name: checks[name].status for name in needed} == dict.fromkeys(needed, "ok")
     assert "CPUExecutionProvider" in checks["inference"].found
     assert checks["store"].found == f"{tmp_path / 'not' / 'yet'} (will be made)"
@@ -61,3 +63,17 @@ def test_a_library_that_breaks_on_import_is_reported_and_the_rest_still_looked_a
     assert checks["inference"].status == "broken"
     assert "make setup" in checks["inference"].advice
     assert checks["store"].status == "ok"
+
+
+@pytest.mark.parametrize("library", ["av", "sqlalchemy"])
+def test_the_command_answers_where_a_library_of_the_main_job_is_broken(tmp_path: Path, library: str) -> None:
+    program = (
+        f"import sys\nsys.modules[{library!r}] = None\nsys.argv = ['longtake', 'doctor', '--json', '--store', {str(tmp_path)!r}]\n"
+        "from services.cli import main\nmain()\n"
+    )
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+
+    broken = [check["found"] for check in json.loads(done.stdout)["checks"] if check["status"] == "broken"]
+    assert done.returncode == 1, done.stderr
+    assert any(library in found for found in broken)
