@@ -6,7 +6,7 @@ F = frames of the block and its overlap, H, W = rows and columns of the small lu
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,7 +56,11 @@ def measure_pictures(block: BlockPictures) -> dict[str, Series]:
 
 
 def _numbers(block: BlockPictures) -> dict[str, NDArray[np.generic]]:
-    chunks = [_chunk_numbers(block, rows) for rows in _chunks(len(block.luma))] or [_chunk_numbers(block, slice(0, 0))]
+    if not len(block.luma):  # a pause in the recording: the names and shapes of a frame's numbers, without any
+        blank = np.zeros((1, *block.luma.shape[1:]), np.uint8), np.zeros((1, *block.chroma.shape[1:]), np.uint8)
+        one = replace(block, ticks=np.zeros(1, np.int64), luma=blank[0], chroma=blank[1])
+        return {name: values[:0] for name, values in _numbers(one).items()}
+    chunks = [_chunk_numbers(block, rows) for rows in _chunks(len(block.luma))]
     numbers = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
     numbers["residue"] = _residues(block.luma, numbers["change"])
     return numbers | {"tick": block.ticks}
