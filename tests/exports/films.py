@@ -12,6 +12,7 @@ from pipelines.exports.movie import RATE_HZ, sound_of
 from pipelines.media import index_video, shown_frames
 
 BEEP_S = 0.08
+QUICK = {"libx264": {"crf": "20", "g": "30", "preset": "veryfast"}, "libvpx": {"deadline": "realtime", "cpu-used": "8"}}
 
 
 def make_film(
@@ -32,7 +33,7 @@ def make_film(
     """
     rng = np.random.default_rng(5)
     with av.open(str(path), "w", format=container) as out:
-        film = out.add_stream(codec, rate=rate, options={"crf": "20", "g": "30"} if codec == "libx264" else {})
+        film = out.add_stream(codec, rate=rate, options=QUICK.get(codec, {}))
         film.width, film.height, film.pix_fmt = *size, "yuv420p"
         film.time_base = film.codec_context.time_base = Fraction(1, 90_000) if drop else Fraction(1, rate)
         heard = out.add_stream(sound, rate=RATE_HZ, layout="stereo") if sound else None

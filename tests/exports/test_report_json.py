@@ -72,7 +72,9 @@ def test_a_report_never_reads_a_file_that_it_names_itself(tmp_path: Path) -> Non
 def test_the_schema_is_a_schema_and_every_report_keeps_it() -> None:
     Draft202012Validator.check_schema(report_schema())
     for report in (reports.clip(), reports.empty(), reports.broken(), reports.hostile()):
-        Draft202012Validator(report_schema()).validate(json.loads(json.dumps(report_to_json(report, with_pictures=report.name != "tape 7.ts"))))
+        Draft202012Validator(report_schema()).validate(
+            json.loads(json.dumps(report_to_json(report, with_pictures=report.name != "tape 7.ts")))
+        )
 
 
 def changed(**values: Any) -> dict[str, Any]:

@@ -7,16 +7,18 @@ const duration = Math.max(report.coverage.seconds_total, ...report.shots.map(s =
 const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 const TASKS = {
-  ads: { name: "Ads", sign: "■" }, anomalies: { name: "Anomalies", sign: "▲" }, chapters: { name: "Chapters", sign: "●" }, summary: { name: "Summary", sign: "¶" },
+  ads: { name: "Ads", sign: "■" }, anomalies: { name: "Anomalies", sign: "▲" }, chapters: { name: "Chapters", sign: "●" },
+  summary: { name: "Summary", sign: "¶" }, shots: { name: "Shots", sign: "▤" },
 };
 const taskLook = task => TASKS[task] || { name: words(task), sign: "◆" };
-const taskColour = task => `var(--${task in TASKS ? task : "other"})`;
+const taskColour = task => `var(--${task in TASKS ? (task === "shots" ? "muted" : task) : "other"})`;
 const STATUS = { ok: "✓", empty: "○", degraded: "!", failed: "✕" };
 
 const findings = report.tasks.flatMap(t => t.findings).sort((a, b) => a.start_s - b.start_s || b.end_s - a.end_s);
 const accepted = findings.filter(f => f.state !== "rejected");
 const chapters = accepted.filter(f => f.task === "chapters");
-const stops = accepted.filter(f => f.task !== "chapters" && f.task !== "summary");
+const HAVE_LISTS = new Set(["chapters", "summary", "shots"]); // shown in a list, a text or a lane of their own
+const stops = accepted.filter(f => !HAVE_LISTS.has(f.task));
 const taskNamed = name => report.tasks.find(t => t.task === name);
 const ofTask = name => accepted.filter(f => f.task === name);
 

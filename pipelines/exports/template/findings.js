@@ -12,14 +12,14 @@ class Findings {
   constructor() {
     this.column = COLUMNS[0]; this.down = false; this.limit = FIRST_ROWS; this.open = new Set();
     this.tasks = report.tasks.map(t => t.task).filter(t => findings.some(f => f.task === t));
-    const told = new Set(["chapters", "summary"]), loud = this.tasks.filter(t => !told.has(t)); // these two have lists of their own
+    const loud = this.tasks.filter(t => !HAVE_LISTS.has(t));
     this.shown = new Set(loud.length ? loud : this.tasks);
     const breaks = findings.filter(f => f.task === "ads" && f.kind === "break");
     this.inside = new Set(findings.filter(f => f.task === "ads" && f.kind === "spot" && breaks.some(b => b.start_s <= f.start_s + 0.5 && f.end_s <= b.end_s + 0.5)));
   }
 
   start() {
-    byId("table-head").append(...COLUMNS.map(c => h("th", { scope: "col", class: c.key, "data-key": c.key }, h("button", { type: "button", onclick: () => this.sort(c) }, c.name, h("span", { class: "dir", "aria-hidden": "true" })))), h("th", { scope: "col" }, h("span", { class: "skip" }, "Evidence")));
+    byId("table-head").append(...COLUMNS.map(c => h("th", { scope: "col", class: `col-${c.key}`, "data-key": c.key }, h("button", { type: "button", onclick: () => this.sort(c) }, c.name, h("span", { class: "dir", "aria-hidden": "true" })))), h("th", { scope: "col" }, h("span", { class: "skip" }, "Evidence")));
     byId("filters").append(...this.tasks.map(task => h("button", { type: "button", class: "button filter", style: `--c: ${taskColour(task)}`, "data-task": task, onclick: () => this.filter(task) },
       h("i", { "aria-hidden": "true" }, taskLook(task).sign), taskLook(task).name, h("span", { class: "muted" }, String(findings.filter(f => f.task === task).length)))));
     byId("more").addEventListener("click", () => { this.limit = Infinity; this.fill(); });

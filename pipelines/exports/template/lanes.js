@@ -3,8 +3,8 @@
 function lanes() {
   const list = [];
   if (chapters.length) list.push({ name: "Chapters", height: 28, paint: paintChapters, tell: t => tellFindings(chapters, t) });
-  const others = report.tasks.map(t => t.task).filter(t => !(t in TASKS));
-  if (taskNamed("ads")) { const all = findings.filter(f => f.task === "ads"); list.push({ name: "Ads", height: 38, paint: (view, lane) => paintAds(view, lane, all), tell: t => tellFindings(all, t) }); }
+  const others = report.tasks.map(t => t.task).filter(t => !(t in TASKS) && findings.some(f => f.task === t));
+  if (taskNamed("ads")) { const all = findings.filter(f => f.task === "ads"); list.push({ name: "Ads", height: 42, paint: (view, lane) => paintAds(view, lane, all), tell: t => tellFindings(all, t) }); }
   const anomalies = taskNamed("anomalies");
   if (anomalies) {
     const all = findings.filter(f => f.task === "anomalies"), curve = anomalies.curves.anomaly, threshold = Number(anomalies.data.threshold);
@@ -29,7 +29,7 @@ function tellFindings(all, time) {
 
 function tellCurve(curve, time, name, text) {
   if (!curve) return [];
-  const i = lastBefore(curve.times_s.map ? curve.times_s : [], time, t => t);
+  const i = lastBefore(curve.times_s, time, t => t);
   return i < 0 ? [] : [h("div", {}, `${name} ${curve.values[i] == null ? "none (silence)" : text(curve.values[i])}`)];
 }
 
@@ -42,12 +42,13 @@ function paintFinding(view, lane, f, top, height) {
   pen.beginPath(); pen.roundRect(x, y, width, height, Math.min(3, width / 2)); pen.fill(); pen.globalAlpha = 1;
 }
 
-function paintText(view, lane, text, start, end, ink) {
+/** `text` in [start, end) of the film, shortened to fit, or not at all. */
+function paintText(view, text, start, end, middle, ink) {
   const { pen } = view, a = Math.max(view.gutter, view.x(start)) + 7, room = Math.min(view.width, view.x(end)) - a - 5;
   if (room < 16) return;
   let shown = text;
   if (pen.measureText(shown).width > room) { while (shown && pen.measureText(shown + "…").width > room) shown = shown.slice(0, -1); shown = shown.length > 2 ? shown + "…" : ""; }
-  pen.fillStyle = ink; pen.fillText(shown, a, lane.top + lane.height / 2 + 0.5);
+  pen.fillStyle = ink; pen.fillText(shown, a, middle + 0.5);
 }
 
 function paintChapters(view, lane) {
@@ -57,14 +58,19 @@ function paintChapters(view, lane) {
     if (b < view.gutter || a > view.width) return;
     pen.globalAlpha = n % 2 ? 0.16 : 0.26; pen.fillStyle = colour.chapters; pen.fillRect(a, lane.top, b - a, lane.height); pen.globalAlpha = 1;
     pen.fillRect(a, lane.top, 2, lane.height);
-    paintText(view, lane, f.label || words(f.kind), f.start_s, f.end_s, colour.ink);
+    paintText(view, f.label || words(f.kind), f.start_s, f.end_s, lane.top + lane.height / 2, colour.ink);
   });
 }
+
+const INK_ON_ADS = "#1d1204"; // dark on amber in both themes
 
 /** Breaks above, the spots in them below; a spot outside any break fills the lane. */
 function paintAds(view, lane, all) {
   const breaks = all.filter(f => f.kind !== "spot"), half = lane.height / 2;
-  for (const f of breaks) paintFinding(view, lane, f, 2, half - 2);
+  for (const f of breaks) {
+    paintFinding(view, lane, f, 2, half - 2);
+    paintText(view, f.label || words(f.kind), f.start_s, f.end_s, lane.top + 1 + half / 2, f.state === "rejected" ? view.colour.muted : INK_ON_ADS);
+  }
   for (const f of all.filter(f => f.kind === "spot")) {
     const inside = breaks.some(b => b.start_s <= f.start_s + 0.5 && f.end_s <= b.end_s + 0.5);
     paintFinding(view, lane, f, inside ? half + 3 : 2, inside ? half - 5 : lane.height - 4);
@@ -82,13 +88,13 @@ function paintAnomalies(view, lane, all, curve, threshold) {
       const y = Math.round(inner.top + inner.height * (1 - Math.min(1, threshold / most) * 0.92) - 1) + 0.5;
       pen.setLineDash([5, 4]); pen.strokeStyle = colour.muted; pen.lineWidth = 1; pen.beginPath(); pen.moveTo(view.gutter, y); pen.lineTo(view.width, y); pen.stroke(); pen.setLineDash([]);
       const text = "alarm threshold", width = pen.measureText(text).width;
-      pen.globalAlpha = 0.85; pen.fillStyle = colour.well; pen.fillRect(view.width - width - 10, y - 16, width + 8, 14); pen.globalAlpha = 1; pen.fillStyle = colour.muted; pen.fillText(text, view.width - width - 6, y - 9);
+      pen.globalAlpha = 0.85; pen.fillStyle = colour.well; pen.fillRect(view.gutter + 3, y - 16, width + 8, 14); pen.globalAlpha = 1; pen.fillStyle = colour.muted; pen.fillText(text, view.gutter + 7, y - 9);
     }
   }
   for (const f of all) paintFinding(view, lane, f, lane.height - 9, 8);
 }
 
-const LOUD = -8, QUIET = -50;
+const LOUD = -10, QUIET = -42; // LUFS; outside of these it is loud or quiet, and how much matters little
 function paintLoudness(view, lane, curve) {
   const { pen, colour } = view;
   paintCurve(view, lane, curve, colour.loudness, v => Math.min(1, Math.max(0.02, (v - QUIET) / (LOUD - QUIET))));

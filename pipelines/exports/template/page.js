@@ -49,7 +49,7 @@ function headline(task) {
 }
 
 function fillOverview() {
-  byId("overview").append(...report.tasks.map(task => {
+  byId("overview").append(...report.tasks.filter(t => t.task !== "shots" || t.status === "failed").map(task => {
     const look = taskLook(task.task), [big, small] = headline(task);
     const rejected = task.findings.filter(f => f.state === "rejected").length;
     return h("div", { class: "task", style: `--c: ${taskColour(task.task)}` }, h("span", { class: "badge", "aria-hidden": "true" }, look.sign),

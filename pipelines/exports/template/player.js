@@ -28,7 +28,7 @@ const player = {
 function absent(text, where) {
   player.ready = false;
   player.video.hidden = true;
-  byId("absent").hidden = false;
+  byId("absent").hidden = false; byId("screen").classList.toggle("bare", !pictures.length);
   byId("absent-title").textContent = text; byId("absent-where").textContent = where;
   showStill(player.time);
 }
@@ -45,7 +45,7 @@ function startPlayer() {
   const next = () => sources.length ? player.load(sources.shift()) : absent("The video cannot be played here.", `${report.name} is not where this page expects it, or this browser does not know its format. Times, findings and pictures are all here.`);
   video.addEventListener("error", next);
   video.addEventListener("loadedmetadata", () => {
-    player.ready = true; video.hidden = false; byId("absent").hidden = true;
+    player.ready = true; video.hidden = false; byId("absent").hidden = true; byId("screen").classList.remove("bare");
     if (player.time > 0) video.currentTime = player.time;
   });
   for (const event of ["timeupdate", "seeked", "pause"]) video.addEventListener(event, () => player.follow());

@@ -91,10 +91,9 @@ class Timeline {
     pen.lineWidth = 1;
     for (let k = first; k * step <= this.end + 1e-9; k++) {
       const x = Math.round(this.x(k * step)) + 0.5, text = step < 1 ? exactClock(k * step).slice(0, -1) : clock(k * step);
-      pen.strokeStyle = colour.line; pen.beginPath(); pen.moveTo(x, top + 17); pen.lineTo(x, this.height - GAP); pen.stroke();
+      pen.strokeStyle = colour.line; pen.beginPath(); pen.moveTo(x, top + 1); pen.lineTo(x, this.height - GAP); pen.stroke();
       pen.fillStyle = colour.muted;
-      const width = pen.measureText(text).width;
-      pen.fillText(text, Math.min(Math.max(this.gutter, x - width / 2), this.width - width), top + 8);
+      if (x + 5 + pen.measureText(text).width < this.width) pen.fillText(text, x + 5, top + 9);
     }
   }
 
@@ -172,7 +171,7 @@ class Timeline {
     const overview = p.y < OVERVIEW + 4, time = Math.min(duration, overview ? (p.x - this.gutter) / this.plot * duration : this.time(p.x));
     const lane = this.lanes.find(l => p.y >= l.top && p.y < l.top + l.height), tip = byId("tip"), line = byId("hoverline");
     const picture = nearestPicture(time), gap = at(report.missing, time), shot = shotAt(time);
-    const rows = gap ? [h("span", {}, "Not decoded")] : (lane ? lane.tell(time) : []);
+    const rows = gap ? [h("div", {}, `Not decoded${gap.reason ? `: ${gap.reason}` : ""}`)] : (lane ? lane.tell(time) : []);
     tip.replaceChildren(
       ...(picture ? [h("img", { src: jpegUrl(picture), alt: "" })] : []),
       h("b", {}, exactClock(time)), ...rows,
