@@ -9,7 +9,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -106,7 +106,7 @@ def measure_video(
     with crew(workers or os.cpu_count() or 1, limits) as hands:
         look = _looked_at(path, hands, limits)
         run = _Run(Work(path, look, plan, blobs, prefix), hands, limits, on_progress)
-        missing = merged([*run.to_the_end(), *cut_off(look.facts)])
+        missing = merged([*run.to_the_end(), *cut_off(look.facts, limits)])
     measured = Measured(blobs, prefix, look.facts.duration_s, look.index.clock if look.index else None, (), missing, _plain(look.facts))
     blobs.put(f"{prefix}/manifest.json", _manifest(measured))
     return measured
@@ -165,11 +165,10 @@ def _looked_at(path: Path, hands: Crew, limits: Limits) -> Look:
     worker = hands.idle()
     assert worker is not None
     worker.start(look_at, path)
-    deadline = time.monotonic() + limits.look_allowance_s(path.stat().st_size)
-    while not worker.connection.closed and not worker.connection.poll(0.2):
-        worker.watch_memory()
-        if time.monotonic() > deadline:
-            worker.kill("reading it took too long")
+    allowance_s = limits.look_allowance_s(path.stat().st_size)
+    worker.allow(allowance_s, max(allowance_s, limits.patience_s), "reading it took too long")
+    while not worker.watch() and not worker.connection.poll(0.2):
+        pass
     try:
         look = worker.receive()
         assert isinstance(look, Look)
@@ -178,6 +177,8 @@ def _looked_at(path: Path, hands: Crew, limits: Limits) -> Look:
         raise UnreadableVideo(f"{path.name} cannot be read: {error}; the file is damaged or not a video") from error
     if look.facts.duration_s <= 0:
         raise UnreadableVideo(f"{path.name} holds neither pictures nor sound; is it the right file?")
+    if look.facts.duration_s > limits.duration_s:
+        raise UnreadableVideo(f"the time stamps of {path.name} speak of {look.facts.duration_s / 86_400:.0f} days; they are damaged")
     return look
 
 
@@ -208,10 +209,18 @@ class _Run:
 
     def _assign(self) -> None:
         while self.queue and (worker := self.hands.idle()) is not None:
-            blocks = self.queue.popleft()
-            allowance_s = self.limits.stall_s + self.work.look.lead_in_s(blocks.start)
-            self.busy[worker] = _Assignment(blocks, allowance_s)
-            worker.start(measure_segment, self.work, blocks)
+            self.busy[worker] = assignment = _Assignment(self.queue.popleft())
+            worker.start(measure_segment, self.work, assignment.blocks)
+            self._begin_block(worker)
+            self._hear(worker, extra_s=self.work.look.lead_in_s(assignment.blocks.start))
+
+    def _begin_block(self, worker: Worker) -> None:
+        limit_s = self.limits.block_s
+        worker.allow(limit_s, max(limit_s, self.limits.patience_s) * 4, f"a minute of video took more than {limit_s:.0f} s")
+
+    def _hear(self, worker: Worker, extra_s: float = 0.0) -> None:
+        """A sign of life: from now on the worker may be silent for as long as the limits say, and for what it decodes in vain."""
+        worker.allow(self.limits.stall_s + extra_s, self.limits.patience_s + extra_s, "the decoder came no further")
 
     def _listen(self) -> None:
         ready = wait([w.connection for w in self.busy], timeout=0.5)
@@ -226,14 +235,15 @@ class _Run:
 
     def _heard(self, worker: Worker, message: object) -> None:
         assignment = self.busy[worker]
-        assignment.heard_at = time.monotonic()
+        self._hear(worker)
         if isinstance(message, At):
             assignment.seconds = message.seconds
         elif isinstance(message, BlockDone):
             self.done.add(message.block)
             self.missing += message.missing
             self.is_empty = self.is_empty and message.is_empty
-            assignment.next_block()
+            assignment.blocks = assignment.blocks[1:]
+            self._begin_block(worker)
         elif isinstance(message, Done):
             del self.busy[worker]
 
@@ -255,16 +265,8 @@ class _Run:
         self.failures[block] = reason
 
     def _watch(self) -> None:
-        now = time.monotonic()
-        for worker, assignment in list(self.busy.items()):
-            if now - assignment.heard_at > assignment.allowance_s:
-                worker.kill(f"the decoder gave no picture for {assignment.allowance_s:.0f} s")
-            elif now - assignment.block_began > self.limits.block_s:
-                worker.kill(f"a minute of video took more than {self.limits.block_s:.0f} s")
-            else:
-                worker.watch_memory()
-            if not worker.alive:
-                self._lost(worker, worker.cause_of_death())
+        for worker in [w for w in self.busy if w.watch()]:
+            self._lost(worker, worker.reason)
 
     def _tell(self) -> None:
         if self.on_progress is not None:
@@ -277,14 +279,7 @@ class _Assignment:
     """What one worker is on: the blocks still to come, the first of them now."""
 
     blocks: range
-    allowance_s: float
     seconds: float = 0.0
-    heard_at: float = field(default_factory=time.monotonic)
-    block_began: float = field(default_factory=time.monotonic)
-
-    def next_block(self) -> None:
-        self.blocks = self.blocks[1:]
-        self.block_began = self.heard_at
 
     @property
     def seconds_done(self) -> float:
@@ -368,10 +363,10 @@ def holes_in(index: VideoIndex, series: Mapping[str, Series], block: int) -> lis
     return [Missing(max(0.0, a), b, "the pictures are damaged") for a, b in spans if b - a >= LOST_S]
 
 
-def cut_off(facts: VideoFacts) -> list[Missing]:
+def cut_off(facts: VideoFacts, limits: Limits) -> list[Missing]:
     """What the header announces behind the last picture and sound: the part of a broken download that never came."""
     announced_s = facts.announced_s or 0.0
-    if announced_s - facts.duration_s <= max(1.0, 0.02 * announced_s):
+    if announced_s - facts.duration_s <= max(1.0, 0.02 * announced_s) or announced_s > limits.duration_s:
         return []
     reason = f"the file ends here, though its header announces {announced_s:.1f} s; copy or download it again"
     return [Missing(facts.duration_s, announced_s, reason)]

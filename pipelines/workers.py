@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe
 
-from pipelines.limits import MEBI, Limits, fence, resident_bytes
+from pipelines.limits import MEBI, Limits, computed_s, fence, resident_bytes
 
 BOOT = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from pipelines.workers import serve; serve(int(sys.argv[2]))"
 # A fresh interpreter, not a fork (the parent may have threads) nor multiprocessing's spawn (it runs the caller's main module again
@@ -43,6 +43,12 @@ class Done:
     """The call came to its end."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Budget:
+    computed_s: float  # on the worker's own processor clock
+    clock_s: float  # on this process's clock
+
+
 class Worker:
     """One process, one call at a time: `start`, then `receive` until `Done`. `connection` can be waited for with others."""
 
@@ -58,12 +64,28 @@ class Worker:
         theirs.close()
         self.reason = ""
         self.is_busy = False
+        self._budgets: dict[str, _Budget] = {}
         self._send(limits)
 
     def start(self, function: Callable[..., None], *arguments: object) -> None:
         """Run `function(send, *arguments)` over there. The function is imported by name, so it stands at the top of a module."""
         self.is_busy = True
+        self._budgets = {}
         self._send((function, arguments))
+
+    def allow(self, computing_s: float, waiting_s: float, reason: str) -> None:
+        """From now on, for what `reason` names: processor time and time by the clock until `watch` ends the worker."""
+        self._budgets[reason] = _Budget(computed_s(self.process.pid) + computing_s, time.monotonic() + waiting_s)
+
+    def watch(self) -> bool:
+        """End the worker where it took more than it may; whether it did. Resident memory: for systems without the other fence."""
+        now, computed = time.monotonic(), computed_s(self.process.pid)
+        reason = next((reason for reason, b in self._budgets.items() if computed > b.computed_s or now > b.clock_s), "")
+        if resident_bytes(self.process.pid) > self.limits.memory_bytes:
+            reason = f"the decoder took more than {self.limits.memory_bytes // MEBI} MiB of memory"
+        if reason:
+            self.kill(reason)
+        return bool(reason)
 
     def receive(self) -> object:
         """The next value, or `Done`. Raises what the function raised, `WorkerBug` or `WorkerDied`."""
@@ -97,11 +119,6 @@ class Worker:
     @property
     def alive(self) -> bool:
         return not self.connection.closed and self.process.poll() is None
-
-    def watch_memory(self) -> None:
-        """The second fence, for systems whose own does not hold."""
-        if resident_bytes(self.process.pid) > self.limits.memory_bytes:
-            self.kill(f"the decoder took more than {self.limits.memory_bytes // MEBI} MiB of memory")
 
     def _send(self, message: object) -> None:
         with suppress(OSError):  # it died already; receive() will say so
