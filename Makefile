@@ -32,7 +32,7 @@ test: setup ## all tests that need no server
 	@echo "== test: pytest (some minutes on 2 cores)"
 	.venv/bin/python -m pytest
 
-test-services: setup ## the tests against real servers
+test-services: ## the tests against real servers
 	@echo "== test-services: there is no suite against real servers (Kafka, MinIO, PostgreSQL) yet, so none ran"
 
 lint: setup ## ruff and mypy
