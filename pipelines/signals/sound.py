@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from model.video import SOUND_RATE_HZ
 from pipelines.series import Series
+from pipelines.signals.fingerprint import WORD_S, words_of
 
 HOP = 320  # 20 ms: whole numbers of hops make 0.04, 0.1 and 0.2 s, and all of them make a minute
 WINDOW = 640  # 40 ms: 25 Hz a bin
@@ -47,13 +48,18 @@ def measure_block_sound(sound: BlockSound) -> dict[str, Series]:
     sound.tone, sound.tone_hz        share of the power in the strongest spectral line, and where it lies, per 0.2 s
     sound.centroid                   Hz, power-weighted mean frequency, per 0.2 s
     sound.flux                       mean rise of the mel bands in dB per 20 ms, per 0.2 s
+    sound.fingerprint                uint32 per 0.04 s: see `pipelines.signals.fingerprint`
     sound.width                      share of the power that the two channels do not share, per 0.2 s (0 = mono)
     """
-    textures = {name: _own(sound, _texture_times(sound), values) for name, values in _textures(sound.samples).items()}
+    power_JF = short_spectra(sound.samples.mean(axis=0, dtype=np.float32))
+    textures = {
+        name: _own(sound, _middles(sound, TEXTURE_S, len(values)), values) for name, values in _textures(sound.samples, power_JF).items()
+    }
     return {
         "sound.momentary": _loudness(sound, 0, 0.4),
         "sound.loudness": _loudness(sound, 1, 3.0),
         "sound.level": _level(sound),
+        "sound.fingerprint": _fingerprint(sound, power_JF),
     } | textures
 
 
@@ -72,13 +78,13 @@ def _level(sound: BlockSound) -> Series:
     window = round(LEVEL_S * SOUND_RATE_HZ)
     count = sound.samples.shape[1] // window
     power = np.square(sound.samples[:, : count * window]).reshape(-1, count, window).mean(axis=2).max(axis=0)
-    times = (round(sound.first_s / LEVEL_S) + np.arange(count) + 0.5) * LEVEL_S
+    times = _middles(sound, LEVEL_S, count)
     return _own(sound, times, decibels(power))
 
 
-def _texture_times(sound: BlockSound) -> NDArray[np.float64]:
-    count = sound.samples.shape[1] // (HOP * HOPS_A_TEXTURE)
-    return (round(sound.first_s / TEXTURE_S) + np.arange(count) + 0.5) * TEXTURE_S
+def _middles(sound: BlockSound, step_s: float, count: int) -> NDArray[np.float64]:
+    """Middles of the windows of `step_s` from the first sample on; the same doubles in whatever block they are measured."""
+    return np.asarray((round(sound.first_s / step_s) + np.arange(count) + 0.5) * step_s, np.float64)
 
 
 def short_spectra(mono: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -87,14 +93,17 @@ def short_spectra(mono: NDArray[np.float32]) -> NDArray[np.float32]:
     window *= np.float32(1 / np.sqrt(WINDOW * np.square(window).sum() / 2))
     around = np.pad(mono, (WINDOW - HOP) // 2)
     spectra = np.fft.rfft(np.lib.stride_tricks.sliding_window_view(around, WINDOW)[::HOP] * window, axis=1)
-    power: NDArray[np.float32] = np.square(spectra.real) + np.square(spectra.imag)
-    return power
+    return np.asarray(np.square(spectra.real) + np.square(spectra.imag))
 
 
-def _textures(samples: NDArray[np.float32]) -> dict[str, NDArray[np.generic]]:
-    """What stretches of 0.2 s sound like, from power spectra."""
+def _fingerprint(sound: BlockSound, power_JF: NDArray[np.float32]) -> Series:
+    words = words_of(power_JF)
+    return _own(sound, _middles(sound, WORD_S, len(words)), words)
+
+
+def _textures(samples: NDArray[np.float32], power_JF: NDArray[np.float32]) -> dict[str, NDArray[np.generic]]:
+    """What stretches of 0.2 s sound like."""
     mono = samples.mean(axis=0, dtype=np.float32)
-    power_JF = short_spectra(mono)
     mel_JM = np.add.reduceat(power_JF, MEL_EDGES, axis=1)[:, :MEL_BANDS]
     mel_dB = decibels(mel_JM)
     rises = np.maximum(np.diff(np.maximum(mel_dB, FLUX_FLOOR_DB), axis=0, prepend=mel_dB[:1]), 0).mean(axis=1)
@@ -120,12 +129,12 @@ def _mel_edges() -> NDArray[np.intp]:
     """First bins of the bands: equally wide in mel from 50 Hz up, at least one bin each, and the end of the last."""
     mel = np.linspace(2595 * np.log10(1 + 50 / 700), 2595 * np.log10(1 + 7800 / 700), MEL_BANDS + 1)
     bins = np.rint(700 * (10 ** (mel / 2595) - 1) / (SOUND_RATE_HZ / WINDOW)).astype(np.intp)
-    return np.maximum(bins, bins[0] + np.arange(MEL_BANDS + 1))
+    return np.asarray(np.maximum(bins, bins[0] + np.arange(MEL_BANDS + 1)))
 
 
 MEL_EDGES = _mel_edges()
 BIN_HZ = np.arange(WINDOW // 2 + 1, dtype=np.float32) * np.float32(SOUND_RATE_HZ / WINDOW)
 
 
-def decibels(power: NDArray[np.floating]) -> NDArray[np.float32]:
-    return (10 * np.log10(np.maximum(power, 10 ** (SILENCE_DB / 10)))).astype(np.float32)
+def decibels(power: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(10 * np.log10(np.maximum(power, np.float32(10 ** (SILENCE_DB / 10)))), np.float32)
