@@ -1,0 +1,168 @@
+"""What a fixed camera has not shown before: a score per second against its own normal, and alarms with a cause.
+
+Judges series, decodes nothing.
+Each second, cues measure what may be wrong (pipelines/tasks/anomalies_normal.py lists them). A cue's surprise is how far it is
+beyond what this camera's ordinary life shows, so that one threshold, told as false alarms per hour, serves all of them.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.findings import Curve, Finding, Shot, Status, TaskResult
+from pipelines.interfaces import WrongRequest
+from pipelines.series import Measured, Series
+from pipelines.tasks.anomalies_alarms import AlarmRules, alarms, finding_of, score_curve, threshold_for
+from pipelines.tasks.anomalies_normal import Normal
+from pipelines.tasks.anomalies_watch import Second, Watch
+
+__all__ = ["AnomalySettings", "Normal", "Watch", "find_anomalies", "learn_normal", "watch"]
+
+TASK = "anomalies"
+PLACE_PICTURES = 120  # looked at to tell a fixed camera from edited footage
+ONE_PLACE = 0.8  # correlation with the median picture
+NO_COLOUR = np.zeros((0, 18, 32, 3), np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class AnomalySettings:
+    """false_alarms_per_hour: what the threshold is set for. warm_up_s: of the file's start that is taken for normal where no other
+    recording is given, at most warm_up_share of it. shortest_s: shorter files cannot show their own normal.
+    edited_cuts_per_hour: with more it is no fixed camera, nor where most pictures show another place.
+    gap_s, least_s, cooldown_s: see AlarmRules."""
+
+    false_alarms_per_hour: float = 2.0
+    warm_up_s: float = 120.0
+    warm_up_share: float = 0.2
+    shortest_s: float = 60.0
+    edited_cuts_per_hour: float = 150.0
+    gap_s: float = 5.0
+    least_s: float = 1.0
+    cooldown_s: float = 15.0
+
+    def __post_init__(self) -> None:
+        if not 0.01 <= self.false_alarms_per_hour <= 3600:
+            raise ValueError(f"expected false alarms lie in 0.01..3600 an hour, got {self.false_alarms_per_hour}")
+        if not 0 < self.warm_up_share < 1 or self.warm_up_s <= 0:
+            raise ValueError(f"the warm-up is a part of the file, got {self.warm_up_s} s and a share of {self.warm_up_share}")
+
+    def rules(self) -> AlarmRules:
+        return AlarmRules(threshold_for(self.false_alarms_per_hour), self.gap_s, self.least_s, self.cooldown_s)
+
+
+def find_anomalies(
+    measured: Measured, shots: tuple[Shot, ...], settings: AnomalySettings = AnomalySettings(), normal: Normal | None = None
+) -> TaskResult:
+    """Alarms and a score per second of one video. normal: of the same camera, from `learn_normal`; without it (or with one that has
+    only learned from rejected alarms) the file's own start is taken for normal, and scores 0."""
+    if measured.get("frame.luma") is None:
+        return TaskResult(TASK, Status.EMPTY, reason="the file has no pictures to judge")
+    if cuts_per_hour(shots, measured.duration_s) > settings.edited_cuts_per_hour or not shows_one_place(measured):
+        return _unfit(
+            measured,
+            f"{len(shots)} shots in {measured.duration_s / 60:.1f} min of changing pictures: no fixed camera, no normal to judge by",
+        )
+    taught = normal is not None and normal.background is not None
+    if not taught and measured.duration_s < settings.shortest_s:
+        return _unfit(
+            measured, f"{measured.duration_s:.0f} s are too short to learn this camera's normal from; give a recording of it (--normal)"
+        )
+    warm_up_s = 0.0 if taught else max(settings.shortest_s / 2, min(settings.warm_up_s, settings.warm_up_share * measured.duration_s))
+    judge = Watch(warm_up_s, copy.deepcopy(normal) if normal else Normal())
+    seconds = list(watch(judge, measured))
+    rules = settings.rules()
+    curve = score_curve(seconds, rules.threshold)
+    found = tuple(finding_of(alarm, rules) for alarm in alarms(seconds, rules))
+    return TaskResult(
+        TASK, Status.OK if found else Status.EMPTY, found, _reason(found, warm_up_s),
+        {"anomaly": Curve(tuple(s.time_s for s in seconds), tuple(round(float(v), 4) for v in curve))},
+        {"threshold": 0.5, "expected_false_alarms_per_hour": settings.false_alarms_per_hour, "warm_up_s": warm_up_s,
+         "normal": "another recording" if warm_up_s == 0 else "the file's own start", "tracks_learned": judge.normal.tracks},
+    )  # fmt: skip
+
+
+def _reason(found: Sequence[Finding], warm_up_s: float) -> str:
+    start = f"the first {warm_up_s:.0f} s were taken for normal and score 0" if warm_up_s else ""
+    return "; ".join(part for part in ("" if found else "nothing stood out from this camera's normal", start) if part)
+
+
+def learn_normal(*recordings: Measured) -> Normal:
+    """What is ordinary in one camera's recordings, taken in the order given. Raises WrongRequest where none has pictures."""
+    if not recordings:
+        raise WrongRequest("a normal is learned from one recording at least")
+    normal = Normal()
+    for measured in recordings:
+        for _ in watch(judge := Watch(measured.duration_s + 1, normal), measured):
+            pass
+        judge.finish()
+    if normal.background is None:
+        raise WrongRequest("the recordings of normal have no pictures")
+    return normal
+
+
+def watch(judge: Watch, measured: Measured) -> Iterator[Second]:
+    """Every second of `measured`, in order; `judge` goes on from whatever it has seen before."""
+    end_s = int(np.ceil(measured.duration_s - 1e-6))
+    expected = 0
+    colours = _Stretches(measured.blocks("colour"))
+    for block in measured.blocks("grey"):
+        numbers = np.floor(block.times_s + 1e-6).astype(np.int64)
+        for number in range(int(numbers[0]) if len(numbers) else 0, int(numbers[-1]) + 1 if len(numbers) else 0):
+            for gap in range(expected, number):
+                yield judge.second(float(gap), np.zeros(0), np.zeros((0, 90, 160), np.uint8), NO_COLOUR)
+            first, last = np.searchsorted(numbers, [number, number + 1])
+            yield judge.second(float(number), block.times_s[first:last], _uint8(block)[first:last], colours.within(number, number + 1))
+            expected = number + 1
+    for gap in range(expected, end_s):
+        yield judge.second(float(gap), np.zeros(0), np.zeros((0, 90, 160), np.uint8), NO_COLOUR)
+
+
+class _Stretches:
+    """Pictures of a series that come block by block, asked for in time order."""
+
+    def __init__(self, blocks: Iterator[Series]) -> None:
+        self.blocks = blocks
+        self.block: Series | None = next(blocks, None)
+
+    def within(self, start_s: float, end_s: float) -> NDArray[np.uint8]:
+        while self.block is not None and (not len(self.block) or self.block.times_s[-1] < start_s - 1e-6):
+            self.block = next(self.blocks, None)
+        return _uint8(self.block.within(start_s - 1e-6, end_s - 1e-6)) if self.block is not None else NO_COLOUR
+
+
+def _uint8(series: Series) -> NDArray[np.uint8]:
+    return np.asarray(series.values, np.uint8)
+
+
+def cuts_per_hour(shots: Sequence[Shot], duration_s: float) -> float:
+    """How often the picture changes to another."""
+    return (len(shots) - 1) / max(duration_s, 1.0) * 3600
+
+
+def shows_one_place(measured: Measured) -> bool:
+    """Whether most pictures resemble the median one: a fixed camera does although it is knocked or goes dark now and then."""
+    step = max(1.0, measured.duration_s / PLACE_PICTURES)
+    pictures, wanted_s = [], 0.0
+    for block in measured.blocks("colour"):
+        for time_s, picture in zip(block.times_s, block.values, strict=True):
+            if time_s >= wanted_s:
+                pictures.append(picture.astype(np.float32).mean(axis=2).ravel())
+                wanted_s = float(time_s) + step
+    if len(pictures) < 3:
+        return True
+    rows = np.stack(pictures)
+    rows -= rows.mean(axis=1, keepdims=True)
+    usual = np.median(rows, axis=0)
+    likeness = rows @ usual / (np.linalg.norm(rows, axis=1) * np.linalg.norm(usual) + 1e-3)
+    return float(np.median(likeness)) > ONE_PLACE
+
+
+def _unfit(measured: Measured, reason: str) -> TaskResult:
+    """No judgement: scores of 0, and why."""
+    times = tuple(float(t) for t in range(int(np.ceil(measured.duration_s))))
+    return TaskResult(TASK, Status.EMPTY, reason=reason, curves={"anomaly": Curve(times, (0.0,) * len(times))}, data={"judged": False})

@@ -1,0 +1,187 @@
+"""What is normal for one camera: its empty view, who goes where and how, and how far each cue strays when nothing is wrong.
+
+Cells are 5 x 5 pixels of the 160 x 90 picture: 18 rows, 32 columns. Directions are 8 bins of 45 degrees.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.findings import Finding
+from pipelines.signals.cells import Background
+from pipelines.tasks.anomalies_tracks import Track
+
+ROWS, COLUMNS, CELL_PX = 18, 32, 5
+DIRECTIONS = 8
+PEAK_S = 10.0  # a cue's largest value in so many seconds is one draw of how far it strays
+PEAKS_KEPT = 720  # two hours
+TAIL_SHARE = 0.2  # of the peaks make the tail that is extrapolated
+# Per cue: where its tail begins at the least, and the least by which the tail falls by a factor of e. They stand in for what a
+# short recording has not shown yet: with few peaks they decide, with many the camera's own do.
+CUES: dict[str, tuple[float, float]] = {
+    "blackout": (0.5, 0.1),  # -log of light against the reference's
+    "freeze": (1.5, 0.35),  # seconds without any change
+    "defocus": (0.25, 0.07),  # -log of fine structure left
+    "moved": (0.3, 0.06),  # loss of likeness
+    "wrong_way": (0.5, 0.15),  # nats by which no direction in particular explains its way better than the usual one
+    "fast": (2.0, 0.25),  # deviations of log speed
+    "still": (4.0, 1.5),  # seconds beyond what ever stood there
+    "intrusion": (1.0, 0.7),  # seconds where nobody goes
+    "loiter": (9.0, 3.0),  # seconds about one place
+    "agitation": (0.3, 0.12),  # log of lasting stir against the strongest there ever was
+    "fire": (0.25, 0.06),  # flickering excess of red
+    "crowd": (0.3, 0.1),  # log of what stands out against the most so far
+}  # fmt: skip
+NAMES = tuple(CUES)
+HEALTH = NAMES[:4]  # of the camera itself; the others are about what it sees
+LENIENT = 4.0  # least steps by which an own tail may begin later: a fault of the warm-up must not deafen a cue
+YOUNG_S = 60.0  # of learning, with which an own normal is trusted half
+Grid = NDArray[np.float32]  # (ROWS, COLUMNS)
+
+
+@dataclass(slots=True)
+class Normal:
+    """A camera's ordinary life. Learns from tracks and peaks that nothing speaks against; saved by `to_bytes`.
+
+    visits, pace_n, pace_sum, pace_squares, still_s: (ROWS, COLUMNS); flow: (ROWS, COLUMNS, DIRECTIONS).
+    peaks: per cue, the largest value of each PEAK_S. exemplars: (n, 4) cue, value, x, y of alarms that a person called false.
+    """
+
+    background: Background | None = None
+    view: NDArray[np.float32] | None = None  # (H, W) the empty place, unsmoothed
+    seconds: float = 0.0
+    tracks: int = 0
+    visits: NDArray[np.float32] = field(default_factory=lambda: np.zeros((ROWS, COLUMNS), np.float32))
+    flow: NDArray[np.float32] = field(default_factory=lambda: np.zeros((ROWS, COLUMNS, DIRECTIONS), np.float32))
+    pace: NDArray[np.float32] = field(default_factory=lambda: np.zeros((3, ROWS, COLUMNS), np.float32))  # count, sum, squares of log speed
+    still_s: NDArray[np.float32] = field(default_factory=lambda: np.zeros((ROWS, COLUMNS), np.float32))
+    stir: NDArray[np.float32] = field(default_factory=lambda: np.zeros((ROWS, COLUMNS), np.float32))
+    longest_freeze_s: float = 0.0
+    most: float = 0.0  # largest share of the picture that stood out
+    peaks: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, len(NAMES)), np.float32))
+    exemplars: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 4), np.float32))
+
+    def learn_track(self, track: Track) -> None:
+        """Take a finished track for normal: where it was, which way and how fast."""
+        if not track.path:
+            return
+        self.tracks += 1
+        for row, column in {(p[0], p[1]) for p in track.path}:
+            self.visits[row, column] += 1
+        moving = [p for p in track.path if p[2] > 0]
+        seen: dict[tuple[int, int], list[tuple[float, float]]] = {}
+        for row, column, speed, direction in moving:
+            seen.setdefault((row, column), []).append((speed, direction))
+        for (row, column), samples in seen.items():
+            speed = float(np.mean([np.log(s) for s, _ in samples]))
+            self.pace[:, row, column] += (1, speed, speed * speed)
+            for _, direction in samples:
+                self.flow[row, column, direction_bin(direction)] += 1 / len(samples)
+
+    def learn_peaks(self, values: NDArray[np.float32]) -> None:
+        """values: (cues,) the largest of PEAK_S that nothing speaks against."""
+        self.peaks = np.concatenate([self.peaks[-PEAKS_KEPT + 1 :], values[None]])
+
+    def tails(self) -> NDArray[np.float32]:
+        """(2, cues): where each cue's tail begins, and the step by which it falls by a factor of e."""
+        start, step = (np.array(column, np.float32) for column in zip(*CUES.values(), strict=True))
+        most = start + LENIENT * step
+        if len(self.peaks) >= 5:
+            own = np.quantile(self.peaks, 1 - TAIL_SHARE, axis=0).astype(np.float32)
+            start = np.maximum(start, own)
+            over = np.maximum(self.peaks - start, 0)
+            count = (over > 0).sum(axis=0)
+            step = np.maximum(step, np.where(count > 0, over.sum(axis=0) / np.maximum(count, 1), 0))
+            start = np.minimum(start, most)
+        step[len(HEALTH) :] *= 1 + YOUNG_S / max(self.seconds, 1.0)
+        return np.stack([start, step]).astype(np.float32)
+
+    def with_false_alarm(self, finding: Finding) -> Normal:
+        """This normal, knowing that what raised `finding` is ordinary: its cues ring there only when they speak louder."""
+        rows = [(NAMES.index(name), value, x, y) for name, (value, x, y) in finding.data["cues"].items() if name in NAMES]
+        return replace(self, exemplars=np.concatenate([self.exemplars, np.array(rows, np.float32).reshape(-1, 4)]))
+
+    def to_bytes(self) -> bytes:
+        arrays: dict[str, NDArray[np.generic]] = {
+            name: getattr(self, name) for name in ("visits", "flow", "pace", "still_s", "stir", "peaks", "exemplars")
+        }
+        arrays["numbers"] = np.array([self.seconds, self.tracks, self.longest_freeze_s, self.most])
+        if self.view is not None:
+            arrays["view"] = self.view
+        if self.background is not None:
+            arrays["background"] = np.stack(
+                [self.background.mean, self.background.noise, self.background.candidate, self.background.steady_s]
+            )
+        out = io.BytesIO()
+        np.savez_compressed(out, **arrays)  # type: ignore[arg-type]
+        return out.getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Normal:
+        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+            kept = {name: arrays[name] for name in ("visits", "flow", "pace", "still_s", "stir", "peaks", "exemplars")}
+            seconds, tracks, longest, most = arrays["numbers"]
+            background = Background(*arrays["background"]) if "background" in arrays.files else None
+            view = arrays["view"] if "view" in arrays.files else None
+        return cls(
+            background=background,
+            view=view,
+            seconds=float(seconds),
+            tracks=int(tracks),
+            longest_freeze_s=float(longest),
+            most=float(most),
+            **kept,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """A normal, smoothed over neighbouring cells and ready to be asked.
+
+    away: (ROWS, COLUMNS) pixels to the nearest visited cell; flow, pace as in Normal, smoothed; mean, spread: of log speed.
+    """
+
+    away: NDArray[np.float32]
+    flow: NDArray[np.float32]
+    count: NDArray[np.float32]
+    mean: NDArray[np.float32]
+    spread: NDArray[np.float32]
+    still_s: NDArray[np.float32]
+    stir: NDArray[np.float32]
+    tails: NDArray[np.float32]
+
+
+def habits(normal: Normal) -> Habits:
+    away = np.zeros((ROWS, COLUMNS), np.float32)
+    if normal.tracks:
+        away = np.asarray(cv2.distanceTransform((normal.visits < 0.5).astype(np.uint8), cv2.DIST_L2, 3) * CELL_PX, np.float32)
+    count, total, squares = (_near(p, 1.5) for p in normal.pace)
+    everywhere = normal.pace.sum(axis=(1, 2))
+    all_mean = everywhere[1] / max(everywhere[0], 1)
+    all_spread = np.sqrt(max(everywhere[2] / max(everywhere[0], 1) - all_mean**2, 0.04))
+    mean = (total + 3 * all_mean) / (count + 3)
+    spread = np.sqrt(np.maximum((squares + 3 * (all_spread**2 + all_mean**2)) / (count + 3) - mean**2, 0))
+    near = np.ones((3, 3), np.uint8)
+    flow = np.stack([_near(np.ascontiguousarray(normal.flow[:, :, k]), 1.2) for k in range(DIRECTIONS)], axis=2)
+    return Habits(
+        away, flow, count, mean.astype(np.float32), np.maximum(spread, 0.2).astype(np.float32),
+        np.asarray(cv2.dilate(normal.still_s, near), np.float32), np.asarray(cv2.dilate(normal.stir, near), np.float32), normal.tails(),
+    )  # fmt: skip
+
+
+def _near(counts: Grid, sigma: float) -> Grid:
+    """How many tracks went through each cell's surroundings: one that crosses them counts once, not in each of their cells."""
+    return np.asarray(cv2.GaussianBlur(counts, (0, 0), sigma) * (sigma * np.sqrt(2 * np.pi)), np.float32)
+
+
+def direction_bin(direction_rad: float) -> int:
+    return int(np.floor(direction_rad / (2 * np.pi) * DIRECTIONS + 0.5)) % DIRECTIONS
+
+
+def cell_of(x: float, y: float) -> tuple[int, int]:
+    return min(ROWS - 1, max(0, int(y / CELL_PX))), min(COLUMNS - 1, max(0, int(x / CELL_PX)))
