@@ -162,7 +162,7 @@ class Report:
     @property
     def findings(self) -> tuple[Finding, ...]:
         found = [finding for task in self.tasks for finding in task.findings]
-        return tuple(sorted(found, key=lambda f: (f.span.start_s, f.task)))
+        return tuple(sorted(found, key=lambda f: (f.span.start_s, -f.span.end_s, f.task)))
 
     def task(self, name: str) -> TaskResult | None:
         return next((t for t in self.tasks if t.task == name), None)

@@ -135,7 +135,7 @@ class DatabaseResults:
         if finding_id:
             rows = rows.where(_findings.c.id.startswith(finding_id, autoescape=True))
         with self._session() as db:
-            found = db.execute(rows.order_by(_findings.c.name, _findings.c.start_s, _findings.c.end_s)).mappings().all()
+            found = db.execute(rows.order_by(_findings.c.name, _findings.c.start_s, _findings.c.end_s.desc())).mappings().all()
         return [FindingRow(**{k: v for k, v in row.items() if k not in ("digest", "finding")}) for row in found]
 
     def correct(
