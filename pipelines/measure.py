@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-from av.video.reformatter import Interpolation, VideoReformatter
+from av.video.reformatter import Interpolation
 
 from pipelines.decode_plan import DecodePlan, Pictures
 from pipelines.media import Shown, VideoIndex, shown_frames
+from pipelines.pixels import Scaler
 from pipelines.series import BLOCK_S, OVERLAP_S, Series
 from pipelines.signals.pictures import BlockPictures, measure_pictures
 
@@ -41,25 +42,18 @@ class _Gather:
     def __init__(self, plan: DecodePlan) -> None:
         self.plan = plan
         self.sampled: dict[str, Pictures] = {n: p for n in ("grey", "colour", "detail") if (p := getattr(plan, n)) is not None}
-        self.small = VideoReformatter()
-        self.scalers = {name: VideoReformatter() for name in self.sampled}
+        self.small = Scaler(*plan.every_px, "yuv420p", Interpolation.AREA)
+        self.scalers = {name: Scaler(p.width_px, p.height_px, p.pixel_format, Interpolation.AREA) for name, p in self.sampled.items()}
         self.frames: list[tuple[float, int, np.ndarray]] = []
         self.samples: dict[str, list[tuple[float, np.ndarray]]] = {name: [] for name in self.sampled}
 
     def add(self, shown: Shown) -> None:
-        width, height = self.plan.every_px
-        picture = self.small.reformat(shown.frame, width, height, "yuv420p", interpolation=Interpolation.AREA, dst_color_range="JPEG")
-        self.frames.append((shown.start_s, shown.tick, picture.to_ndarray()))
+        self.frames.append((shown.start_s, shown.tick, self.small(shown.frame)))
         for name, wanted in self.sampled.items():
             instants = _instants(shown, wanted.rate_hz)
             if len(instants):
-                self.samples[name] += [(t, array) for array in [self._sample(name, wanted, shown)] for t in instants]
-
-    def _sample(self, name: str, wanted: Pictures, shown: Shown) -> np.ndarray:
-        picture = self.scalers[name].reformat(
-            shown.frame, wanted.width_px, wanted.height_px, wanted.pixel_format, interpolation=Interpolation.AREA, dst_color_range="JPEG"
-        )
-        return picture.to_ndarray()
+                picture = self.scalers[name](shown.frame)
+                self.samples[name] += [(t, picture) for t in instants]
 
     def block(self, number: int) -> BlockPictures:
         """Hand out block `number` and forget what the next one does not need."""

@@ -33,7 +33,7 @@ class Scaler:
         scaled = self._reformatter.reformat(
             frame, width, height, self.pixel_format, interpolation=self.interpolation, dst_color_range="JPEG", threads=1
         )
-        picture = cast(NDArray[np.uint8], scaled.to_ndarray())
+        picture = cast("NDArray[np.uint8]", scaled.to_ndarray())
         return _upright(picture, turned // 90, height, self.pixel_format) if turned else picture
 
 
