@@ -9,19 +9,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from model.video import TimeSpan
 from pipelines.corrections import Correction, corrected, latest
-from pipelines.findings import Coverage, Report, Status, TaskResult, numbered, settings_digest
-from pipelines.interfaces import Blobs
+from pipelines.findings import Coverage, KeyFrame, Report, Status, TaskResult, numbered, settings_digest
+from pipelines.interfaces import Blobs, UnreadableVideo
 from pipelines.judge import Case, curves, judge
 from pipelines.profiles import Wanted
-from pipelines.segments import measure_video, regular_file
+from pipelines.segments import in_worker, measure_video, regular_file
 from pipelines.series import Measured
 from pipelines.signals.shots import find_shots
 from pipelines.stores.database import DatabaseResults
 from pipelines.storyboard import key_frames
 from pipelines.subtitles import read_subtitles
 from pipelines.tasks.anomalies import Normal, learn_normal
+from pipelines.workers import WorkerDied
 
 logger = logging.getLogger(__name__)
 SYSTEM = "signals"  # no trained model speaks yet
@@ -94,7 +94,7 @@ def measure(video: Video, wanted: Wanted, store: Store, run: Run) -> Measured:
 
     prefix = series_prefix(video.id, wanted)
     measured = measure_video(video.path, store.blobs, prefix, wanted.plan, workers=run.workers, on_progress=progress)
-    return replace(measured, subtitles=read_subtitles(video.path))
+    return replace(measured, subtitles=in_worker(read_subtitles, video.path.absolute()))
 
 
 def series_prefix(video_id: str, wanted: Wanted) -> str:
@@ -105,7 +105,8 @@ def assemble(video: Video, settings: dict[str, object], digest: str, case: Case,
     measured = case.measured
     tasks = tuple(replace(task, findings=numbered(task.findings, video.id, digest, measured.clock)) for task in results)
     lost_s = sum(gap.end_s - gap.start_s for gap in measured.missing)
-    status, reason = overall(tasks, lost_s)
+    storyboard, trouble = _storyboard(video, tasks)
+    status, reason = overall(tasks, lost_s, trouble)
     return Report(
         request_id=hashlib.sha256(f"{video.id} {digest}".encode()).hexdigest()[:32],
         video_id=video.id,
@@ -120,17 +121,28 @@ def assemble(video: Video, settings: dict[str, object], digest: str, case: Case,
         tasks=tasks,
         shots=case.shots,
         curves=curves(measured),
-        storyboard=key_frames(video.path, tasks),
+        storyboard=storyboard,
         timings_s={"total": round(seconds, 3)},
-        missing=tuple(TimeSpan(gap.start_s, gap.end_s) for gap in measured.missing),
+        missing=measured.missing,
         clock=measured.clock,
     )
 
 
-def overall(tasks: Sequence[TaskResult], lost_s: float) -> tuple[Status, str]:
+def _storyboard(video: Video, tasks: Sequence[TaskResult]) -> tuple[tuple[KeyFrame, ...], str]:
+    """The pictures of the instants that the summary chose, and what went wrong with them."""
+    instants: Sequence[float] = next((task.data.get("storyboard", []) for task in tasks if task.task == "summary"), [])
+    try:
+        return (in_worker(key_frames, video.path.absolute(), instants) if instants else ()), ""
+    except (WorkerDied, UnreadableVideo) as error:
+        return (), f"the storyboard's pictures could not be decoded: {error}"
+
+
+def overall(tasks: Sequence[TaskResult], lost_s: float, trouble: str = "") -> tuple[Status, str]:
     """One status for the report: what was lost first, then what could not be judged, then whether anything was found."""
     if lost_s > 0:
         return Status.DEGRADED, f"{lost_s:.1f} s of the file could not be decoded; the findings rest on the rest"
+    if trouble:
+        return Status.DEGRADED, trouble
     troubled = [t for t in tasks if t.status in (Status.DEGRADED, Status.FAILED)]
     if troubled:
         return Status.DEGRADED, "; ".join(f"{t.task}: {t.reason}" for t in troubled)

@@ -34,7 +34,7 @@ class Wanted:
 
     def settings(self) -> dict[str, Any]:
         """What the report prints and the digest covers."""
-        own = {name: asdict(getattr(self, name)) for name in ("ads", "anomalies", "chapters") if name in self.tasks}
+        own: dict[str, Any] = {name: asdict(getattr(self, name)) for name in ("ads", "anomalies", "chapters") if name in self.tasks}
         return {"tasks": list(self.tasks), "profile": self.profile, "measured": self.plan.digest, "version": JUDGE_VERSION, **own}
 
 

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from fractions import Fraction
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import av
 import numpy as np
@@ -33,6 +33,7 @@ HOLES, REASONS = "missing.end_s", "missing.reason"  # series of every block: unt
 UNDECODABLE = (UnreadableVideo, av.error.FFmpegError, MemoryError)
 BEAT_S = 0.25
 WASTE_S = 20.0
+T = TypeVar("T")
 LOST_S = 0.5  # shorter holes are pictures that were never meant to be shown (VP8's hidden references, fields, packed B-frames)
 LONGEST_SEGMENT = 10  # blocks; the seek and the overlap cost about 3 s of video a segment
 
@@ -123,6 +124,20 @@ def open_measured(blobs: Blobs, prefix: str) -> Measured | None:
     return Measured(blobs, prefix, told["duration_s"], clock, (), missing, told["facts"])
 
 
+def probe_video(path: Path, limits: Limits = STANDARD) -> dict[str, Any]:
+    """What a file is, as JSON values (see VideoFacts), read under limits. Raises UnreadableVideo."""
+    path = regular_file(path)
+    with crew(1, limits) as hands:
+        return _plain(_looked_at(path, hands, limits).facts)
+
+
+def in_worker(function: Callable[..., T], *arguments: object, limits: Limits = STANDARD) -> T:
+    """`function(*arguments)` under limits, for small work on a film beside its measuring. Raises WorkerDied, and what it raises."""
+    with crew(1, limits) as hands:
+        value = hands.ask(function, *arguments, computing_s=limits.block_s, waiting_s=limits.block_s, reason="it took too long")
+    return cast(T, value)
+
+
 def regular_file(path: Path) -> Path:
     """The absolute path of a readable ordinary file; opening anything else could wait for ever. Raises UnreadableVideo."""
     name = path.name.encode("unicode_escape").decode() if not path.name.isprintable() else path.name
@@ -162,17 +177,11 @@ def segments(blocks: list[int], workers: int, lead_in_s: Callable[[int], float])
 
 def _looked_at(path: Path, hands: Crew, limits: Limits) -> Look:
     """Probe and index in a worker, for a hostile file attacks the demuxer first."""
-    worker = hands.idle()
-    assert worker is not None
-    worker.start(look_at, path)
     allowance_s = limits.look_allowance_s(path.stat().st_size)
-    worker.allow(allowance_s, max(allowance_s, limits.patience_s), "reading it took too long")
-    while not worker.watch() and not worker.connection.poll(0.2):
-        pass
     try:
-        look = worker.receive()
+        waiting_s = max(allowance_s, limits.patience_s)
+        look = hands.ask(look_at, path, computing_s=allowance_s, waiting_s=waiting_s, reason="reading it took too long")
         assert isinstance(look, Look)
-        worker.receive()
     except WorkerDied as error:
         raise UnreadableVideo(f"{path.name} cannot be read: {error}; the file is damaged or not a video") from error
     if look.facts.duration_s <= 0:
@@ -286,9 +295,9 @@ class _Assignment:
         return min(BLOCK_S, max(0.0, self.seconds - self.blocks.start * BLOCK_S)) if self.blocks else 0.0
 
 
-def look_at(send: Callable[[Look], None], path: Path) -> None:
+def look_at(path: Path) -> Look:
     """Runs in a worker: read every packet, decode nothing."""
-    send(Look(*examine(path)))
+    return Look(*examine(path))
 
 
 def measure_segment(send: Callable[[At | BlockDone], None], work: Work, blocks: range) -> None:

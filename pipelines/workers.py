@@ -149,6 +149,11 @@ def _answer(connection: Connection, function: Callable[..., None], arguments: tu
     connection.send(answer)
 
 
+def send_value(send: Callable[[object], None], function: Callable[..., object], *arguments: object) -> None:
+    """Runs in a worker."""
+    send(function(*arguments))
+
+
 def _end_with_parent(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(1)
@@ -191,6 +196,18 @@ class Crew:
             if fit is not None:
                 _idle.remove(fit)
         return fit or Worker(self.limits)
+
+    def ask(self, function: Callable[..., object], *arguments: object, computing_s: float, waiting_s: float, reason: str) -> object:
+        """`function(*arguments)`, computed in a worker. Past its time it dies of `reason` (see Worker.allow): raises WorkerDied."""
+        worker = self.idle()
+        assert worker is not None
+        worker.start(send_value, function, *arguments)
+        worker.allow(computing_s, waiting_s, reason)
+        while not worker.watch() and not worker.connection.poll(0.2):
+            pass
+        value = worker.receive()
+        worker.receive()
+        return value
 
     def give_back(self) -> None:
         """Keep the workers warm for the next file, but for those that are at work still or that this file has bloated."""

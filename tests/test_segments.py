@@ -41,7 +41,7 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 def looked(path: Path) -> Look:
     told: list[Look] = []
-    look_at(told.append, path)
+    told.append(look_at(path))
     return told[0]
 
 

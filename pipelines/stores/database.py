@@ -170,7 +170,7 @@ class DatabaseResults:
 
     def _as_found(self, finding_id: str) -> Any:
         with self._session() as db:
-            return json.loads(db.scalar(sa.select(_findings.c.finding).filter_by(id=finding_id)))
+            return json.loads(str(db.scalar(sa.select(_findings.c.finding).filter_by(id=finding_id))))
 
     def finding(self, finding_id: str) -> FindingRow:
         """The row with this id, or with the one id that begins so. Raises WrongRequest."""
