@@ -28,7 +28,8 @@ def vtt_metadata(report: Report) -> str:
 
 def srt(report: Report) -> str:
     """SubRip: what was found, as captions; titles of chapters and lines of the summary as cards of a few seconds."""
-    cues = [f"{number}\n{_range(_shown(f), ',')}\n{_caption(f)}\n" for number, f in enumerate(accepted(report), 1)]
+    said = [f for f in accepted(report) if f.task != "shots"]  # "Shot 812" all through a film tells a viewer nothing
+    cues = [f"{number}\n{_range(_shown(f), ',')}\n{_caption(f)}\n" for number, f in enumerate(said, 1)]
     return "\n".join(cues)
 
 

@@ -52,7 +52,20 @@ def film_parts(report: Report) -> list[Marker]:
         chapters = [Marker(part.span, f"Part {number}") for number, part in enumerate(between, 1)]
     else:
         chapters = [part for chapter in chapters for part in _without(chapter, ads)]
-    return sorted([*chapters, *ads], key=lambda marker: marker.span)
+    return _closed_up(sorted([*chapters, *ads], key=lambda marker: marker.span), ads)
+
+
+def _closed_up(parts: Sequence[Marker], ads: Sequence[Marker]) -> list[Marker]:
+    """Where a sliver was dropped between two parts, the programme's part takes its time; ads keep their edges."""
+    out: list[Marker] = []
+    for part in parts:
+        gap_s = part.span.start_s - out[-1].span.end_s if out else 0.0
+        if 0 < gap_s < SHORTEST_PART_S and part not in ads:
+            part = Marker(TimeSpan(out[-1].span.end_s, part.span.end_s), part.title)
+        elif 0 < gap_s < SHORTEST_PART_S and out[-1] not in ads:
+            out[-1] = Marker(TimeSpan(out[-1].span.start_s, part.span.start_s), out[-1].title)
+        out.append(part)
+    return out
 
 
 def _no_overlap(markers: Sequence[Marker]) -> list[Marker]:

@@ -55,11 +55,11 @@ def report_to_json(report: Report, *, with_pictures: bool = False) -> dict[str, 
 
 
 def report_from_json(data: Mapping[str, Any], pictures: Mapping[str, bytes] | None = None) -> Report:
-    """The report behind `data`. pictures: JPEG bytes by their `uri`, as `storyboard_files` gives them; unknown ones stay empty.
+    """The report behind `data`, which this program wrote (a store's); `checked` is for what strangers hand in.
 
-    Raises WrongRequest where `data` is not a report of this version.
+    pictures: JPEG bytes by their `uri`, as `storyboard_files` gives them; unknown ones stay empty.
+    Raises WrongRequest where `data` contradicts itself.
     """
-    _check(data)
     given = pictures or {}
     try:
         return Report(
@@ -81,8 +81,8 @@ def report_from_json(data: Mapping[str, Any], pictures: Mapping[str, bytes] | No
             missing=tuple(Missing(span["start_s"], span["end_s"], span["reason"]) for span in data["missing"]),
             clock=Clock(Fraction(data["clock"]["time_base"]), Fraction(data["clock"]["origin_s"])) if data["clock"] else None,
         )
-    except (ValueError, ZeroDivisionError) as error:  # what a schema cannot say: a span that runs backward, a time base of n/0
-        raise WrongRequest(f"this report contradicts itself: {error}") from error
+    except (ValueError, KeyError, TypeError, ZeroDivisionError) as error:
+        raise WrongRequest(f"this report contradicts itself or lacks something: {error}") from error
 
 
 def storyboard_files(report: Report) -> dict[str, bytes]:
@@ -111,7 +111,7 @@ def read_report(path: Path) -> Report:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise WrongRequest(f"{path.name} cannot be read as JSON: {error}") from error
-    _check(data)
+    checked(data)
     names = {picture_uri(n) for n in range(len(data["storyboard"]))}  # never a path that a stranger's report names
     return report_from_json(data, {name: (path.parent / name).read_bytes() for name in names if (path.parent / name).is_file()})
 
@@ -142,10 +142,12 @@ def _validator() -> Any:
     return validators.extend(Draft202012Validator, {"items": items})(report_schema())
 
 
-def _check(data: object) -> None:
+def checked(data: Any) -> dict[str, Any]:
+    """`data` if the published schema accepts it. Raises WrongRequest that says where it does not."""
     error = next(_validator().iter_errors(data), None)
     if error is not None:
         raise WrongRequest(f"this is not a Longtake report {REPORT_VERSION}: at {error.json_path}, {error.message[:300]}")
+    return data  # type: ignore[no-any-return]
 
 
 def _coverage(coverage: Coverage) -> dict[str, float]:

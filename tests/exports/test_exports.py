@@ -73,6 +73,25 @@ def test_without_chapters_the_programme_between_ads_is_numbered() -> None:
     assert film_parts(made_of()) == []
 
 
+def test_no_sliver_is_left_between_an_ad_and_a_chapter_near_its_edge() -> None:
+    report = made_of(chapter(0, 20.2, "one"), chapter(20.2, 39.7, "two"), chapter(39.7, 100, "three"), ad(20, 40))
+    early = made_of(chapter(0, 19.8, "one"), chapter(19.8, 100, "two"), ad(20, 40))
+
+    assert [(m.span.start_s, m.span.end_s) for m in film_parts(report)] == [(0, 20), (20, 40), (40, 100)]
+    assert [(m.span.start_s, m.span.end_s, m.title) for m in film_parts(early)] == [
+        (0, 20, "one"),
+        (20, 40, "break at 20"),
+        (40, 100, "two"),
+    ]
+
+
+def test_shots_are_markers_but_no_captions() -> None:
+    shot = Finding("shots", "cut", TimeSpan(3, 4), 1.0, "Shot 1")
+    report = replace(reports.empty(), tasks=(TaskResult("shots", Status.OK, (shot,)),))
+
+    assert srt(report) == "" and "Shot 1" in findings_csv(report)
+
+
 def test_breaks_and_spots_that_touch_are_one_stretch_named_by_the_widest() -> None:
     stretches = ad_breaks(made_of(ad(10, 25, "spot"), ad(10, 40), ad(40, 55, "spot")))
 

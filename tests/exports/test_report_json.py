@@ -14,6 +14,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from pipelines.exports.report_json import (
+    checked,
     read_report,
     report_from_json,
     report_schema,
@@ -35,6 +36,14 @@ def comparable(report: Report) -> Report:
         name: Curve(curve.times_s, tuple(v if math.isfinite(v) else -99.0 for v in curve.values)) for name, curve in report.curves.items()
     }
     return replace(report, curves=curves)
+
+
+def test_a_store_that_lost_a_part_says_so() -> None:
+    data = report_to_json(reports.clip())
+    del data["tasks"][0]["status"]
+
+    with pytest.raises(WrongRequest, match="lacks something: 'status'"):
+        report_from_json(data)
 
 
 @pytest.mark.parametrize("report", REPORTS, ids=lambda r: r.name[:12])
@@ -118,11 +127,11 @@ def with_curve(**values: Any) -> dict[str, Any]:
 )
 def test_nonsense_is_refused_by_saying_where_it_is(data: Any, where: str) -> None:
     with pytest.raises(WrongRequest, match=where):
-        report_from_json(data)
+        report_from_json(checked(data))
 
 
 def test_others_have_room_under_a_name_of_their_own() -> None:
-    assert report_from_json(changed(ext={"org.example": {"reviewed": True}})).name == "skate #1?.mp4"
+    assert report_from_json(checked(changed(ext={"org.example": {"reviewed": True}}))).name == "skate #1?.mp4"
 
 
 def test_what_is_no_json_is_refused_too(tmp_path: Path) -> None:

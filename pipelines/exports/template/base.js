@@ -3,7 +3,7 @@
 
 const report = JSON.parse(document.getElementById("report-data").textContent);
 const media = JSON.parse(document.getElementById("media-data").textContent);
-const duration = Math.max(report.coverage.seconds_total, ...report.shots.map(s => s.end_s), ...report.tasks.flatMap(t => t.findings.map(f => f.end_s)), 0.001);
+const duration = report.coverage.seconds_total || Math.max(0.001, ...report.tasks.flatMap(t => t.findings.map(f => f.end_s)));
 const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 const TASKS = {
@@ -37,6 +37,8 @@ function h(tag, properties, ...children) {
 const byId = id => document.getElementById(id);
 
 function words(text) { const spaced = String(text).replace(/_/g, " "); return spaced.charAt(0).toUpperCase() + spaced.slice(1); }
+/** A probability; none is ever certain. */
+const percentText = share => share >= 0.995 ? "> 99 %" : share < 0.005 ? "< 1 %" : `${Math.round(share * 100)} %`;
 function count(number, one, many) { return `${number.toLocaleString("en")} ${number === 1 ? one : many || one + "s"}`; }
 
 /** 3725.48 -> "1:02:05" and ".480"; hours only where the film has them. */

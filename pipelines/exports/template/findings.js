@@ -56,7 +56,7 @@ class Findings {
       h("td", { class: "time" }, h("button", { type: "button", title: "Go there", onclick: e => { e.stopPropagation(); go(f.start_s); } }, clockNode(f.start_s)), h("span", { class: "end muted" }, " – ", clockNode(f.end_s))),
       h("td", {}, h("div", { class: "what" }, h("i", { title: look.name, "aria-label": look.name, role: "img" }, look.sign), h("span", {}, h("span", { class: "label" }, name), " ", h("span", { class: "kind" }, f.kind === "break" || f.kind === "spot" || f.kind === "chapter" ? "" : f.kind.replace(/_/g, " ")), " ", f.state === "found" ? null : h("span", { class: "mark" }, f.state)))),
       h("td", { class: "length" }, lengthText(f.end_s - f.start_s)),
-      h("td", {}, h("div", { class: "score", title: `Probability that this is right: ${f.score.toFixed(3)}` }, h("span", { class: "bar", "aria-hidden": "true" }, h("span", { style: `width: ${percent}%` })), `${percent} %`)),
+      h("td", {}, h("div", { class: "score", title: `Probability that this is right: ${f.score.toFixed(3)}` }, h("span", { class: "bar", "aria-hidden": "true" }, h("span", { style: `width: ${percent}%` })), percentText(f.score))),
       h("td", {}, fold));
     row.finding = f;
     return open ? [row, this.evidence(f)] : [row];
@@ -71,7 +71,8 @@ class Findings {
   evidence(f) {
     const cues = f.evidence.flatMap(c => [h("b", {}, words(c.name)), h("span", {}, c.score == null ? "–" : String(+c.score.toPrecision(3))), h("span", {}, c.detail),
       c.span ? h("button", { type: "button", class: "link", onclick: () => go(c.span.start_s) }, `${exactClock(c.span.start_s)} – ${exactClock(c.span.end_s)}`) : h("span", {})]);
-    const numbers = Object.entries(f.data).map(([key, value]) => `${key.replace(/_/g, " ")}: ${typeof value === "object" ? JSON.stringify(value) : value}`).join(" · ");
+    const told = value => Array.isArray(value) ? value.map(told).join(", ") : value && typeof value === "object" ? Object.entries(value).map(([k, v]) => `${k.replace(/_/g, " ")} ${told(v)}`).join("; ") : String(value);
+    const numbers = Object.entries(f.data).map(([key, value]) => `${key.replace(/_/g, " ")}: ${told(value)}`).join(" · ");
     const exact = [`${exactClock(f.start_s)} – ${exactClock(f.end_s)}`, f.ticks ? `ticks ${f.ticks[0]} – ${f.ticks[1]}` : "", f.revision ? `revision ${f.revision}` : "", `id ${f.id}`].filter(Boolean).join(" · ");
     return h("tr", { class: "evidence", style: `--c: ${taskColour(f.task)}` }, h("td", { colspan: "5" }, h("div", { class: "evidence-box" },
       f.explanation ? h("p", {}, f.explanation) : null, cues.length ? h("div", { class: "cues" }, cues) : h("p", { class: "muted" }, "No single piece of evidence was recorded."),

@@ -4,17 +4,29 @@ function lanes() {
   const list = [];
   if (chapters.length) list.push({ name: "Chapters", height: 28, paint: paintChapters, tell: t => tellFindings(chapters, t) });
   const others = report.tasks.map(t => t.task).filter(t => !(t in TASKS) && findings.some(f => f.task === t));
-  if (taskNamed("ads")) { const all = findings.filter(f => f.task === "ads"); list.push({ name: "Ads", height: 42, paint: (view, lane) => paintAds(view, lane, all), tell: t => tellFindings(all, t) }); }
+  if (taskNamed("ads")) { const all = findings.filter(f => f.task === "ads"), curve = taskNamed("ads").curves.ads, drawn = all.length > 0 || curve; list.push({ name: "Ads", height: drawn ? 42 : 30, paint: (view, lane) => drawn ? paintAds(view, lane, all, curve) : paintNone(view, lane, taskNamed("ads")), tell: t => [...tellFindings(all, t), ...tellCurve(curve, t, "probability", percentText)] }); }
   const anomalies = taskNamed("anomalies");
   if (anomalies) {
     const all = findings.filter(f => f.task === "anomalies"), curve = anomalies.curves.anomaly, threshold = Number(anomalies.data.threshold);
-    list.push({ name: "Anomalies", height: curve ? 72 : 30, paint: (view, lane) => paintAnomalies(view, lane, all, curve, threshold), tell: t => [...tellFindings(all, t), ...tellCurve(curve, t, "score", v => v.toFixed(2))] });
+    const drawn = all.length > 0 || (curve && curve.values.some(v => v > 0));
+    list.push({ name: "Anomalies", height: drawn ? 72 : 30, paint: (view, lane) => drawn ? paintAnomalies(view, lane, all, curve, threshold) : paintNone(view, lane, anomalies), tell: t => [...tellFindings(all, t), ...tellCurve(curve, t, "score", v => v.toFixed(2))] });
   }
   for (const task of others) { const all = findings.filter(f => f.task === task); list.push({ name: taskLook(task).name, height: 24, paint: (view, lane) => all.forEach(f => paintFinding(view, lane, f, 0, lane.height)), tell: t => tellFindings(all, t) }); }
   const loudness = report.curves.loudness_lufs;
   if (loudness && loudness.values.length) list.push({ name: "Loudness", height: 46, paint: (view, lane) => paintLoudness(view, lane, loudness), tell: t => tellCurve(loudness, t, "loudness", v => `${v.toFixed(1)} LUFS`) });
+  for (const [name, curve] of Object.entries(report.curves)) {
+    if (name === "loudness_lufs" || !curve.values.length) continue;
+    const most = usualMost(curve);
+    list.push({ name: words(name), height: 30, paint: (view, lane) => paintCurve(view, lane, curve, view.colour.loudness, v => Math.min(1, Math.max(0, v / most))), tell: t => tellCurve(curve, t, name.replace(/_/g, " "), v => String(+v.toPrecision(3))) });
+  }
   if (report.shots.length) list.push({ name: "Shots", height: 22, paint: paintShots, tell: t => { const s = shotAt(t); return s ? [h("div", {}, s.number === 1 ? "first shot" : `opened by a ${s.opened_by}`)] : []; } });
   return list;
+}
+
+/** What nearly all of a curve stays below: one spike must not flatten the rest. */
+function usualMost(curve) {
+  const sorted = curve.values.filter(v => v !== null).sort((a, b) => a - b);
+  return sorted[Math.floor((sorted.length - 1) * 0.98)] || sorted[sorted.length - 1] || 1;
 }
 
 function shotAt(time) {
@@ -24,7 +36,7 @@ function shotAt(time) {
 
 function tellFindings(all, time) {
   return all.filter(f => f.start_s <= time && time < f.end_s).slice(0, 3).map(f => h("div", { class: "row", style: `--c: ${taskColour(f.task)}` },
-    h("i", {}, taskLook(f.task).sign), h("span", {}, `${f.label || words(f.kind)}${f.task === "chapters" ? "" : ` · ${Math.round(f.score * 100)} %`}${f.state === "found" ? "" : ` · ${f.state}`}`)));
+    h("i", {}, taskLook(f.task).sign), h("span", {}, `${f.label || words(f.kind)}${f.task === "chapters" ? "" : ` · ${percentText(f.score)}`}${f.state === "found" ? "" : ` · ${f.state}`}`)));
 }
 
 function tellCurve(curve, time, name, text) {
@@ -51,6 +63,12 @@ function paintText(view, text, start, end, middle, ink) {
   pen.fillStyle = ink; pen.fillText(shown, a, middle + 0.5);
 }
 
+/** An empty lane says that it was looked at, or why not. */
+function paintNone(view, lane, task) {
+  const text = task.status === "failed" ? `no answer: ${task.reason}` : "none found";
+  view.pen.fillStyle = view.colour.muted; view.pen.fillText(text, view.gutter + 7, lane.top + lane.height / 2);
+}
+
 function paintChapters(view, lane) {
   const { pen, colour } = view;
   chapters.forEach((f, n) => {
@@ -64,8 +82,9 @@ function paintChapters(view, lane) {
 
 const INK_ON_ADS = "#1d1204"; // dark on amber in both themes
 
-/** Breaks above, the spots in them below; a spot outside any break fills the lane. */
-function paintAds(view, lane, all) {
+/** Breaks above, the spots in them below; a spot outside any break fills the lane; the probability second by second behind them. */
+function paintAds(view, lane, all, curve) {
+  if (curve) paintCurve(view, lane, curve, view.colour.ads, v => Math.min(1, Math.max(0, v)), 0.4);
   const breaks = all.filter(f => f.kind !== "spot"), half = lane.height / 2;
   for (const f of breaks) {
     paintFinding(view, lane, f, 2, half - 2);
@@ -103,7 +122,7 @@ function paintLoudness(view, lane, curve) {
 }
 
 /** A curve as an area: per pixel column the highest value, and gaps where there is none. share: value -> [0, 1]. */
-function paintCurve(view, lane, curve, tint, share) {
+function paintCurve(view, lane, curve, tint, share, strength = 1) {
   const { pen } = view, times = curve.times_s, bottom = lane.top + lane.height, tall = v => bottom - share(v) * lane.height * 0.92 - 1;
   const first = Math.max(0, lastBefore(times, view.start, t => t)), step = times.length > 1 ? (times[times.length - 1] - times[0]) / (times.length - 1) : 1;
   const columns = new Map();
@@ -122,8 +141,8 @@ function paintCurve(view, lane, curve, tint, share) {
   for (const run of runs.filter(r => r.length)) {
     const trace = () => { pen.beginPath(); run.forEach(([x, y], n) => n ? pen.lineTo(x, y) : pen.moveTo(x, y)); };
     trace(); pen.lineTo(run[run.length - 1][0], bottom); pen.lineTo(run[0][0], bottom); pen.closePath();
-    pen.globalAlpha = 0.28; pen.fillStyle = tint; pen.fill(); pen.globalAlpha = 1;
-    trace(); pen.strokeStyle = tint; pen.lineWidth = 1.25; pen.lineJoin = "round"; pen.stroke();
+    pen.globalAlpha = 0.28 * strength; pen.fillStyle = tint; pen.fill(); pen.globalAlpha = strength;
+    trace(); pen.strokeStyle = tint; pen.lineWidth = 1.25; pen.lineJoin = "round"; pen.stroke(); pen.globalAlpha = 1;
   }
 }
 

@@ -47,13 +47,27 @@ function startPlayer() {
   video.addEventListener("loadedmetadata", () => {
     player.ready = true; video.hidden = false; byId("absent").hidden = true; byId("screen").classList.remove("bare");
     if (player.time > 0) video.currentTime = player.time;
+    showPlace(player.time);
   });
   for (const event of ["timeupdate", "seeked", "pause"]) video.addEventListener(event, () => player.follow());
   const frame = () => { if (!video.paused && !video.ended) { player.follow(); requestAnimationFrame(frame); } };
   video.addEventListener("play", () => requestAnimationFrame(frame));
   byId("pick").addEventListener("change", event => { const file = event.target.files[0]; if (file) { video.hidden = false; player.load(URL.createObjectURL(file)); } });
-  player.watchers.push(showStill);
+  player.watchers.push(showStill, showPlace);
+  window.addEventListener("resize", () => showPlace(player.time)); byId("still").addEventListener("load", () => showPlace(player.time));
   next();
+}
+
+/** Frame what the finding on now points at: `data.box` is (left, top, right, bottom) as shares of the picture. */
+function showPlace(time) {
+  const frame = byId("place"), still = byId("still"), shown = player.ready ? player.video : still.hidden ? null : still;
+  const found = shown && stops.find(f => f.start_s <= time && time < f.end_s && Array.isArray(f.data.box) && f.data.box.length === 4 && f.data.box.every(v => v >= 0 && v <= 1) && (f.data.box[2] - f.data.box[0]) * (f.data.box[3] - f.data.box[1]) < 0.8); // a frame around everything points at nothing
+  const [wide, high] = shown === still ? [still.naturalWidth, still.naturalHeight] : shown ? [shown.videoWidth, shown.videoHeight] : [0, 0];
+  frame.hidden = !found || !wide;
+  if (frame.hidden) return;
+  const screen = byId("screen"), scale = Math.min(screen.clientWidth / wide, screen.clientHeight / high), [x0, y0, x1, y1] = found.data.box;
+  const left = (screen.clientWidth - wide * scale) / 2, top = (screen.clientHeight - high * scale) / 2;
+  Object.assign(frame.style, { left: `${left + x0 * wide * scale}px`, top: `${top + y0 * high * scale}px`, width: `${(x1 - x0) * wide * scale}px`, height: `${(y1 - y0) * high * scale}px` });
 }
 
 /** The finding before or after now. Half a second of slack, so that "previous" leaves the one it just went to. */
