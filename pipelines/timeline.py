@@ -17,6 +17,7 @@ Ticks = NDArray[np.int64]
 UNKNOWN = np.iinfo(np.int64).min
 LOOK_AHEAD = 8  # a stamp that jumps back and stays back this long is a new stretch, not a slip
 DEEPEST_REORDER = 32  # H.264 and HEVC hold back 16 pictures at most; fields double that
+STRAY_S = 60  # one flipped bit of a stamp can make a film of 2 s last 3 h
 LONGEST_GAP_S = 3 * 3600  # no recording pauses this long; broken stamps do
 DECODING_TIMES = "pictures have no display times; the n-th picture shown takes the n-th decoding time"
 NO_TIMES = "pictures have no time stamps at all; times are picture number over the frame rate"
@@ -43,25 +44,34 @@ class Timeline:
 def lay_out(stamps: Stamps, display_order: Callable[[], NDArray[np.intp]]) -> Timeline:
     """Display times for all packets. Asks for `display_order` (numbers of packets that are shown) only where stamps alone do not tell."""
     warnings: list[str] = []
-    pts = stamps.pts.copy()
+    pts = _without_strays(stamps)
     if (known := pts != UNKNOWN).all():
         moved = _joined_breaks(stamps.dts if (stamps.dts != UNKNOWN).all() else pts, stamps, slack=stamps.frame_ticks)
         if moved.any():
             warnings.append(f"time stamps jump {_places(moved)}; what follows was laid end to end")
             pts += moved
-        if _is_plausible(pts):
+        if _is_plausible(pts, stamps):
             return Timeline(pts, warnings)
         warnings.append("time stamps do not ascend; slips were replaced by even steps between their neighbours")
     elif known.any():
-        warnings.append(
-            f"{int((~known).sum())} of {len(pts)} pictures have no time stamp; they were spaced evenly between their neighbours"
-        )
+        warnings.append(f"{int((~known).sum())} of {len(pts)} pictures have no time stamp; they are spaced evenly between their neighbours")
     order = display_order()
     ticks = np.full_like(pts, UNKNOWN)
     if len(order):
         ticks[order], words = _in_display_order(pts[order], stamps.dts[order], stamps)
         warnings += words
     return Timeline(ticks, warnings)
+
+
+def _without_strays(stamps: Stamps) -> Ticks:
+    """Display times, UNKNOWN where a picture's is further from its decoding time than any decoder holds one back."""
+    pts = stamps.pts.copy()
+    both = (pts != UNKNOWN) & (stamps.dts != UNKNOWN)
+    if both.any():
+        lag = (pts - stamps.dts)[both]
+        bound = max(STRAY_S * stamps.ticks_per_s, 2 * DEEPEST_REORDER * stamps.frame_ticks)
+        pts[np.flatnonzero(both)[np.abs(lag - np.median(lag)) > bound]] = UNKNOWN
+    return pts
 
 
 def _in_display_order(pts: Ticks, dts: Ticks, stamps: Stamps) -> tuple[Ticks, list[str]]:
@@ -93,10 +103,12 @@ def _joined_breaks(line: Ticks, stamps: Stamps, slack: int) -> Ticks:
     return added
 
 
-def _is_plausible(pts: Ticks) -> bool:
-    """All different, and none further from its place in the file than a decoder reorders."""
+def _is_plausible(pts: Ticks, stamps: Stamps) -> bool:
+    """All different, none absurdly far from the next, and none further from its place in the file than a decoder reorders."""
     order = np.argsort(pts, kind="stable")
-    return bool((np.diff(pts[order]) > 0).all() and np.abs(order - np.arange(len(pts))).max(initial=0) <= DEEPEST_REORDER)
+    steps = np.diff(pts[order])
+    near = np.abs(order - np.arange(len(pts))).max(initial=0) <= DEEPEST_REORDER
+    return bool(near and (steps > 0).all() and (steps <= LONGEST_GAP_S * stamps.ticks_per_s).all())
 
 
 def _longest_ascent(values: Ticks) -> NDArray[np.intp]:
