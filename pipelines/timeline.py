@@ -98,7 +98,8 @@ def _joined_breaks(line: Ticks, stamps: Stamps, slack: int) -> Ticks:
     added = np.zeros(len(line), np.int64)
     for i in np.flatnonzero((steps < -slack) | (steps > too_far)) + 1:
         before, after = line[max(0, i - LOOK_AHEAD) : i], line[i : i + LOOK_AHEAD]
-        if after.max() < before.max() - slack or after.min() > before.max() + too_far:
+        highest = np.sort(before)[-2:][0]  # but one: a lone slip ahead makes no jump back
+        if after.max() < highest - slack or after.min() > highest + too_far:
             added[i:] += line[i - 1] + stamps.frame_ticks - line[i]
     return added
 
