@@ -48,16 +48,20 @@ class AdSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class _Spot:
-    first: int  # clips, inclusive
+class Spot:
+    """Clips `first` to `last`, inclusive."""
+
+    first: int
     last: int
     contributions: Numbers  # log-odds, one per term
 
 
 @dataclass(frozen=True, slots=True)
-class _Judgement:
+class Judgement:
+    """A film, its likeliest spots, and the probabilities over all other ways to see it."""
+
     film: Film
-    spots: list[_Spot]
+    spots: list[Spot]
     beliefs: Beliefs
 
 
@@ -66,8 +70,8 @@ def find_ads(measured: Measured, shots: tuple[Shot, ...], settings: AdSettings =
     if (refusal := _refusal(measured, shots, settings)) is not None:
         return TaskResult(TASK, Status.EMPTY, reason=refusal)
     film = gather(measured, shots)
-    judged = _judge(film)
-    findings = [finding for spots in _breaks(judged.spots) for finding in _findings(judged, spots, settings)]
+    judged = judge(film)
+    findings = findings_of(judged, settings)
     status = Status.DEGRADED if measured.missing else Status.OK if findings else Status.EMPTY
     reason = " ".join(filter(None, ["" if findings else "No advertising found.", _without(film), _missing(measured)]))
     return TaskResult(TASK, status, tuple(findings), reason, {"ads": _curve(judged, measured.duration_s)})
@@ -83,23 +87,24 @@ def _refusal(measured: Measured, shots: tuple[Shot, ...], settings: AdSettings) 
     return None
 
 
-def _judge(film: Film) -> _Judgement:
+def judge(film: Film) -> Judgement:
+    """The likeliest sequence of programme and spots, and how sure it is."""
     runs = list(describe_runs(film))
     if not runs:
         count = len(film.clips.start_s)
-        return _Judgement(film, [], Beliefs(np.zeros(0), np.zeros(count), 0.0, 0.0, 0.0))
+        return Judgement(film, [], Beliefs(np.zeros(0), np.zeros(count), 0.0, 0.0, 0.0))
     first, last = (np.concatenate([getattr(r, name) for r in runs]) for name in ("first", "last"))
     length_s = film.clips.end_s[last] - film.clips.start_s[first]
     weighed = terms(np.concatenate([r.features for r in runs]), length_s) * FITTED.vector()
     lattice = Lattice(len(film.clips.start_s), first, last, weighed.sum(axis=1), FITTED.begin, FITTED.follow)
     places = {(int(a), int(b)): k for k, (a, b) in enumerate(zip(first, last, strict=True))}
-    spots = [_Spot(a, b, weighed[places[a, b]]) for a, b in best_spots(lattice)]
-    return _Judgement(film, spots, believe(lattice))
+    spots = [Spot(a, b, weighed[places[a, b]]) for a, b in best_spots(lattice)]
+    return Judgement(film, spots, believe(lattice))
 
 
-def _breaks(spots: Sequence[_Spot]) -> list[list[_Spot]]:
+def _breaks(spots: Sequence[Spot]) -> list[list[Spot]]:
     """Spots that follow one another without programme between make a break."""
-    groups: list[list[_Spot]] = []
+    groups: list[list[Spot]] = []
     for spot in spots:
         if groups and groups[-1][-1].last + 1 == spot.first:
             groups[-1].append(spot)
@@ -108,7 +113,11 @@ def _breaks(spots: Sequence[_Spot]) -> list[list[_Spot]]:
     return groups
 
 
-def _findings(judged: _Judgement, spots: list[_Spot], settings: AdSettings) -> list[Finding]:
+def findings_of(judged: Judgement, settings: AdSettings) -> list[Finding]:
+    return [finding for spots in _breaks(judged.spots) for finding in _findings(judged, spots, settings)]
+
+
+def _findings(judged: Judgement, spots: list[Spot], settings: AdSettings) -> list[Finding]:
     score = _score(judged, spots)
     if score < settings.least_score:
         return []
@@ -117,7 +126,7 @@ def _findings(judged: _Judgement, spots: list[_Spot], settings: AdSettings) -> l
     return found + [_finding(judged, "spot", [spot], min(score, _score(judged, [spot])), "Spot") for spot in spots]
 
 
-def _finding(judged: _Judgement, kind: str, spots: list[_Spot], score: float, label: str) -> Finding:
+def _finding(judged: Judgement, kind: str, spots: list[Spot], score: float, label: str) -> Finding:
     film = judged.film
     span = TimeSpan(float(film.joints.at_s[spots[0].first]), float(film.joints.at_s[spots[-1].last + 1]))
     total = np.sum([spot.contributions for spot in spots], axis=0)
@@ -140,13 +149,13 @@ def _loudness(film: Film, span: TimeSpan) -> dict[str, float]:
     return {"loudness_lufs": round(lufs, 1), "above_programme_lu": round(lufs - film.hearing.usual_lufs, 1)}
 
 
-def _score(judged: _Judgement, spots: list[_Spot]) -> float:
+def _score(judged: Judgement, spots: list[Spot]) -> float:
     """The probability that a moment of it is advertising, over its whole length."""
     clips = slice(spots[0].first, spots[-1].last + 1)
     return float(np.average(judged.beliefs.clip[clips], weights=judged.film.clips.length_s[clips]))
 
 
-def _curve(judged: _Judgement, duration_s: float) -> Curve:
+def _curve(judged: Judgement, duration_s: float) -> Curve:
     seconds = np.arange(int(duration_s))
     at: NDArray[np.intp] = np.searchsorted(judged.film.clips.start_s, seconds + 0.5, side="right") - 1
     return Curve(tuple(map(float, seconds)), tuple(round(float(p), 3) for p in judged.beliefs.clip[np.maximum(at, 0)]))

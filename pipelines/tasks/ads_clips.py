@@ -105,19 +105,19 @@ def _looks(measured: Measured, starts: Numbers, ends: Numbers) -> NDArray[np.flo
             continue
         stop = int(np.searchsorted(wanted, block.times_s[-1], side="right"))
         rows = np.searchsorted(block.times_s, wanted[reached:stop], side="right") - 1
-        seen = _look(block.values[np.maximum(rows, 0)])
+        seen = look_of(block.values[np.maximum(rows, 0)])
         if last is not None:
             seen[rows < 0] = last
         looks = np.zeros((len(wanted), seen.shape[1]), np.float32) if looks is None else looks
         looks[reached:stop] = seen
-        last = _look(block.values[-1:])[0]
+        last = look_of(block.values[-1:])[0]
         reached = stop
     assert looks is not None and last is not None
     looks[reached:] = last
     return looks.reshape(len(starts), LOOKS, -1)
 
 
-def _look(tiny: NDArray[np.generic]) -> NDArray[np.float32]:
+def look_of(tiny: NDArray[np.generic]) -> NDArray[np.float32]:
     """(n, 3, H, W) uint8 -> (n, D): pooled to cells of 3 x 2, which a step aside or a lifted arm hardly changes."""
     count, planes, height, width = tiny.shape
     cells = tiny.astype(np.float32).reshape(count, planes, height // 3, 3, width // 2, 2).mean((3, 5))

@@ -17,6 +17,7 @@ from pipelines.tasks.ads_sound import Hearing, Sums
 
 SHORTEST_S, LONGEST_S = 4.5, 95.0
 MOST_CLIPS = 110  # of one spot
+LEAST_USUAL = 4.0  # levels: below it, likeness is a matter of grain
 SPOT_LENGTHS_S = np.array([5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 40.0, 45.0, 60.0, 90.0])
 
 FEATURES = (
@@ -173,7 +174,7 @@ def usual_look(clips: Clips) -> float:
         found.append(apart.min(axis=1))
     values = np.concatenate(found)
     known = np.isfinite(values)
-    return max(1.0, _weighted_median(values[known], clips.length_s[known])) if known.any() else 1.0
+    return max(LEAST_USUAL, _weighted_median(values[known], clips.length_s[known])) if known.any() else LEAST_USUAL
 
 
 def _weighted_median(values: Numbers, weights: Numbers) -> float:

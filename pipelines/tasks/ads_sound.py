@@ -87,10 +87,13 @@ class Hearing:
 
 
 def listen(measured: Measured) -> Hearing | None:
-    """None where the film has no sound, or nothing but silence."""
+    """None where the film has no sound to speak of."""
     loudness, mel, level = (measured.get(f"sound.{name}") for name in ("momentary", "mel", "level"))
-    if loudness is None or mel is None or level is None:
-        return None
+    return None if loudness is None or mel is None or level is None else hearing_of(loudness, mel, level)
+
+
+def hearing_of(loudness: Series, mel: Series, level: Series) -> Hearing | None:
+    """None where there is next to nothing but silence."""
     lufs = loudness.values.astype(np.float64)
     sounding = lufs[lufs > -60]
     if len(sounding) < 0.2 * len(lufs) or len(sounding) < 100:
