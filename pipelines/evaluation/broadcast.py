@@ -112,6 +112,24 @@ def make_broadcast(
     return Truth(path, kind, seed, sum(p.seconds for p in pieces), breaks, spots, programme.name)
 
 
+def make_sample(path: Path, seed: int, *, fps: int = 15, size: tuple[int, int] = (320, 180), rate_hz: int = 24_000) -> Truth:
+    """A short broadcast for trying things: a drama with a logo, a break set off by black, a single spot by straight cuts."""
+    rng = default_rng([seed, len(KINDS)])
+    programme = make_programme(rng, size, rate_hz, "drama")
+    set_off, spliced = (Recipe((0.3, 0.6), True, True, (3, 5)), Recipe(None, False, True, (0, 1), spots=(1, 1)))
+    pieces = [
+        *programme.stretch(rng, 75, is_first=True, is_last=False),
+        *_break(rng, set_off, programme, [], size, rate_hz, 300, number=3),
+        *programme.stretch(rng, 60, is_first=False, is_last=False),
+        *_break(rng, spliced, programme, [], size, rate_hz, 300, number=1),
+        *programme.stretch(rng, 60, is_first=False, is_last=True),
+    ]
+    pieces = _on_frames(pieces, fps)
+    _render(path, pieces, _overlays(rng, set_off, size), set_off, programme.grain, size, fps, rate_hz)
+    breaks, spots = _truth(pieces)
+    return Truth(path, "sample", seed, sum(p.seconds for p in pieces), breaks, spots, programme.name)
+
+
 def _schedule(rng: Generator, recipe: Recipe, programme: Programme, total_s: float, size: tuple[int, int], rate_hz: int) -> Iterator[Piece]:
     """Programme and breaks by turns until the time is up."""
     count = int(rng.integers(*recipe.breaks, endpoint=True)) if recipe.breaks != (0, 1) else 0
@@ -128,8 +146,9 @@ def _schedule(rng: Generator, recipe: Recipe, programme: Programme, total_s: flo
 
 
 def _break(
-    rng: Generator, recipe: Recipe, programme: Programme, pool: list[list[Piece]], size: tuple[int, int], rate_hz: int, total_s: float
-) -> Iterator[Piece]:
+    rng: Generator, recipe: Recipe, programme: Programme, pool: list[list[Piece]], size: tuple[int, int], rate_hz: int, total_s: float,
+    number: int | None = None,
+) -> Iterator[Piece]:  # fmt: skip
     def gap() -> Iterator[Piece]:
         if recipe.black_s is not None:
             yield Piece(float(rng.uniform(*recipe.black_s)), lambda _: BLACK, "black", silent=recipe.silent_black)
@@ -138,7 +157,8 @@ def _break(
     if recipe.sponsor:
         yield card_piece(rng, programme.palette, size, float(rng.uniform(4, 8)), "ident", rate_hz)
     yield from gap()
-    number = int(rng.integers(*recipe.spots, endpoint=True)) if total_s >= 600 else int(rng.integers(1, 3, endpoint=True))
+    drawn = int(rng.integers(*recipe.spots, endpoint=True)) if total_s >= 600 else int(rng.integers(1, 3, endpoint=True))
+    number = number or drawn
     lengths = rng.choice(SPOT_LENGTHS_S[:6] if total_s < 600 else SPOT_LENGTHS_S, number)
     for length in lengths:
         spot = pool[rng.integers(len(pool))] if pool else make_spot(rng, float(length), programme, size, rate_hz)
