@@ -86,6 +86,10 @@ function fillSummary() {
   if (task.reason) byId("summary").append(h("p", { class: "muted" }, sentence(task.reason)));
 }
 
+function closeSide() {
+  if (byId("summary-card").hidden && byId("chapters-card").hidden) document.querySelector(".columns").classList.add("alone");
+}
+
 function fillAbout() {
   const settings = JSON.stringify(report.settings, null, 2), list = h("dl", {});
   const row = (name, ...value) => list.append(h("dt", {}, name), h("dd", {}, ...value));
@@ -122,7 +126,7 @@ const timeline = new Timeline(byId("timeline"));
 const table = new Findings();
 
 function start() {
-  fillHead(); fillNotice(); fillOverview(); fillStoryboard(); fillChapters(); fillSummary(); fillAbout(); table.start();
+  fillHead(); fillNotice(); fillOverview(); fillStoryboard(); fillChapters(); fillSummary(); closeSide(); fillAbout(); table.start();
   let marked = -1;
   player.watchers.push(time => {
     showClock(time); timeline.place(time);
