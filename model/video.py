@@ -45,7 +45,10 @@ class Clock:
     origin_s: Fraction = Fraction(0)
 
     def seconds(self, tick: int) -> float:
-        return float(tick * self.time_base - self.origin_s)
+        # One division of whole numbers rounds as the fraction would, in a tenth of the time; this runs once a picture.
+        base, origin = self.time_base, self.origin_s
+        parts = base.denominator * origin.denominator
+        return (tick * base.numerator * origin.denominator - origin.numerator * base.denominator) / parts
 
     def tick(self, seconds: float) -> int:
         """The tick nearest to a time on the player's clock."""

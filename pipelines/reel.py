@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain
 from math import floor
@@ -19,7 +19,6 @@ import numpy as np
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from model.video import Clock
 from pipelines.containers import decoded, opened, packets, told_name, video_stream
 from pipelines.film_index import VideoIndex
 from pipelines.interfaces import UnreadableVideo
@@ -146,15 +145,16 @@ def shown_frames(path: Path, index: VideoIndex, start_s: float, end_s: float) ->
     """
     clock = index.clock
     with Reel(path, index) as reel:
-        held: tuple[int, av.VideoFrame] | None = None
+        held: Shown | None = None
         for tick, frame in _played_from(reel, floor((Fraction(start_s) + clock.origin_s) / clock.time_base)):
-            if held is not None and (shown := _shown(*held, tick, clock)).end_s > start_s:
-                yield shown
-            held = tick, frame
-            if clock.seconds(tick) >= end_s:
+            at_s = clock.seconds(tick)
+            if held is not None and at_s > start_s:
+                yield replace(held, end_s=at_s)
+            if at_s >= end_s:
                 return
-        if held is not None and (shown := _shown(*held, index.end_tick, clock)).end_s > start_s:
-            yield shown
+            held = Shown(frame, tick, max(0.0, at_s), index.duration_s)
+        if held is not None and held.end_s > start_s:
+            yield held
 
 
 def _played_from(reel: Reel, tick: int) -> Iterator[tuple[int, av.VideoFrame]]:
@@ -170,7 +170,3 @@ def _played_from(reel: Reel, tick: int) -> Iterator[tuple[int, av.VideoFrame]]:
     if first is not None:
         yield first
         yield from playing
-
-
-def _shown(tick: int, frame: av.VideoFrame, next_tick: int, clock: Clock) -> Shown:
-    return Shown(frame, tick, max(0.0, clock.seconds(tick)), clock.seconds(next_tick))
