@@ -79,7 +79,7 @@ def video_stream(container: InputContainer) -> VideoStream | None:
     if stream is None:
         return None
     if stream.codec_context is None:
-        raise UnreadableVideo("the video is in a format for which there is no decoder")
+        raise UnreadableVideo(f"{told_name(Path(container.name))} is in a video format for which there is no decoder")
     stream.codec_context.thread_count = 1  # a second thread would make the result depend on luck, not on the bytes, where they are broken
     if stream.codec_context.name not in GUESSED_RIGHT:
         container.flags &= ~GENERATES_TIMES
