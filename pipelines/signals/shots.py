@@ -79,10 +79,11 @@ def find_cuts(measured: Measured, settings: ShotSettings = ShotSettings()) -> li
 
 
 # Fitted by logistic regression on films of pipelines/evaluation/edits.py, in the order of `cut_features`.
-CUT_WEIGHTS = np.array([0.4, 0.3, 4.6, 5.8, 1.26, 6.1])
-CUT_BIAS = -13.2
+CUT_WEIGHTS = np.array([0.41, 0.21, 4.97, 4.88, 1.47, 6.08])
+CUT_BIAS = -13.05
 CANDIDATE_CHANGE = 1.0  # levels; a smaller change is invisible
 SWALLOW_S = 0.1  # a cut this near a transition is its first or last frame
+USUAL = 0.88  # quantile: a repeated frame in five doubles the change after it, and that is usual too
 GONE = 0.5  # a picture that keeps this share of its difference is gone for good; motion under a flash leaves less
 
 
@@ -119,14 +120,14 @@ def _frame_s(times: Numbers) -> float:
 
 
 def _usual(signals: Numbers, rows: NDArray[np.intp], reach: int) -> Numbers:
-    """(signals, c): what is high but not rare within `reach` frames of each row, the row itself left out: the 80th percentile."""
+    """(signals, c): what is high but not rare within `reach` frames of each row, the row itself left out."""
     offsets = np.concatenate([np.arange(-reach, 0), np.arange(1, reach + 1)])
     usual = np.empty((len(signals), len(rows)))
     for first in range(0, len(rows), 4096):
         chosen = rows[first : first + 4096, None] + offsets
         inside = (chosen >= 1) & (chosen < signals.shape[1])
         values = np.where(inside, signals[:, np.clip(chosen, 0, signals.shape[1] - 1)], np.nan)
-        rank = (0.8 * (inside.sum(1) - 1)).astype(np.int64)  # unknown neighbours are sorted to the end
+        rank = (USUAL * (inside.sum(1) - 1)).astype(np.int64)  # unknown neighbours are sorted to the end
         usual[:, first : first + 4096] = np.take_along_axis(np.sort(values, axis=2), rank[None, :, None], axis=2)[..., 0]
     return usual
 
