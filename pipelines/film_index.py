@@ -17,7 +17,7 @@ from model.video import Clock
 from pipelines.bitstream import is_clean_start, is_shown
 from pipelines.containers import decoded, opened, origin_s, packets, told_name, video_stream
 from pipelines.interfaces import UnreadableVideo
-from pipelines.timeline import UNKNOWN, Stamps, lay_out
+from pipelines.timeline import UNKNOWN, DisplayOrder, Stamps, lay_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,8 @@ def index_of(log: Log, path: Path, stream: VideoStream, origin: Fraction) -> Vid
     pts, dts, durations = (np.frombuffer(column, np.int64) for column in (log.pts, log.dts, log.durations))
     reorders = bool(stream.codec_context.has_b_frames)
     frame_ticks = _frame_ticks(durations, stream, base)
-    timeline = lay_out(Stamps(pts, dts, frame_ticks, float(1 / base)), lambda: _decoded_order(path) if reorders else np.arange(len(pts)))
+    stamps = Stamps(pts, dts, frame_ticks, float(1 / base))
+    timeline = lay_out(stamps, lambda: _decoded_order(path) if reorders else DisplayOrder(np.arange(len(pts))))
     ticks = timeline.ticks
     shown = (np.frombuffer(log.hidden, np.int8) == 0) & (ticks != UNKNOWN)
     if not shown.any():
@@ -150,14 +151,16 @@ def _believed_origin(origin: Fraction, first_tick: int, base: Fraction, warnings
     return first_tick * base, [*warnings, "the header's start time is far from the first picture; times count from the first picture"]
 
 
-def _decoded_order(path: Path) -> NDArray[np.intp]:
-    """Numbers of the packets that give a picture, in the order in which a decoder shows them. Costs a full decode."""
+def _decoded_order(path: Path) -> DisplayOrder:
+    """What a decoder shows in which order. Costs a full decode."""
     with opened(path) as container:
         stream = video_stream(container)
         assert stream is not None
         order: list[int | None] = []
+        held_back = 0
         for number, packet in enumerate(packets(container, [stream])):
             packet.pts, packet.dts = number, None
             order += [frame.pts for frame in decoded(stream, packet)]
+            held_back = held_back if order else number + 1
         order += [frame.pts for frame in decoded(stream, None)]
-    return np.array(list(dict.fromkeys(number for number in order if number is not None)), np.intp)
+    return DisplayOrder(np.array(list(dict.fromkeys(number for number in order if number is not None)), np.intp), held_back)

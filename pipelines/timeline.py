@@ -19,7 +19,7 @@ LOOK_AHEAD = 8  # a stamp that jumps back and stays back this long is a new stre
 DEEPEST_REORDER = 32  # H.264 and HEVC hold back 16 pictures at most; fields double that
 STRAY_S = 60  # one flipped bit of a stamp can make a film of 2 s last 3 h
 LONGEST_GAP_S = 3 * 3600  # no recording pauses this long; broken stamps do
-DECODING_TIMES = "pictures have no display times; the n-th picture shown takes the n-th decoding time"
+DECODING_TIMES = "pictures have no display times; each is shown at the decoding time at which a player would have it ready"
 NO_TIMES = "pictures have no time stamps at all; times are picture number over the frame rate"
 
 
@@ -33,6 +33,14 @@ class Stamps:
     ticks_per_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class DisplayOrder:
+    """What a decoder tells. packets: numbers of those that give a picture, as shown; held_back: packets read before the first is."""
+
+    packets: NDArray[np.intp]
+    held_back: int = 0
+
+
 @dataclass(slots=True)
 class Timeline:
     """When each packet's picture is shown, and in words what had to be repaired. ticks: (P,), UNKNOWN for packets that give no picture."""
@@ -41,8 +49,8 @@ class Timeline:
     warnings: list[str] = field(default_factory=list)
 
 
-def lay_out(stamps: Stamps, display_order: Callable[[], NDArray[np.intp]]) -> Timeline:
-    """Display times for all packets. Asks for `display_order` (numbers of packets that are shown) only where stamps alone do not tell."""
+def lay_out(stamps: Stamps, display_order: Callable[[], DisplayOrder]) -> Timeline:
+    """Display times for all packets. Asks for `display_order` only where stamps alone do not tell."""
     warnings: list[str] = []
     pts = _without_strays(stamps)
     if (known := pts != UNKNOWN).all():
@@ -57,8 +65,8 @@ def lay_out(stamps: Stamps, display_order: Callable[[], NDArray[np.intp]]) -> Ti
         warnings.append(f"{int((~known).sum())} of {len(pts)} pictures have no time stamp; they are spaced evenly between their neighbours")
     order = display_order()
     ticks = np.full_like(pts, UNKNOWN)
-    if len(order):
-        ticks[order], words = _in_display_order(pts[order], stamps.dts[order], stamps)
+    if len(order.packets):
+        ticks[order.packets], words = _in_display_order(pts[order.packets], stamps, order)
         warnings += words
     return Timeline(ticks, warnings)
 
@@ -74,14 +82,12 @@ def _without_strays(stamps: Stamps) -> Ticks:
     return pts
 
 
-def _in_display_order(pts: Ticks, dts: Ticks, stamps: Stamps) -> tuple[Ticks, list[str]]:
+def _in_display_order(pts: Ticks, stamps: Stamps, order: DisplayOrder) -> tuple[Ticks, list[str]]:
     """Strictly ascending times for pictures already in the order in which they are shown."""
     if (pts == UNKNOWN).all():
-        dts = np.sort(dts)
-        if dts[0] != UNKNOWN and (np.diff(dts) > 0).all():
-            return dts + _joined_breaks(dts, stamps, slack=0), [
-                "pictures have no display times; the n-th picture shown takes the n-th decoding time"
-            ]
+        ready = _ready(np.sort(stamps.dts[order.packets]), stamps.frame_ticks, order.held_back)
+        if ready[0] != UNKNOWN and (np.diff(ready) > 0).all():
+            return ready + _joined_breaks(ready, stamps, slack=0), [DECODING_TIMES]
         even = np.arange(len(pts), dtype=np.int64) * stamps.frame_ticks
         return even, [NO_TIMES]
     moved = np.where(pts != UNKNOWN, pts, 0)
@@ -89,6 +95,12 @@ def _in_display_order(pts: Ticks, dts: Ticks, stamps: Stamps) -> tuple[Ticks, li
     good = np.flatnonzero(pts != UNKNOWN)
     good = good[_longest_ascent(moved[good])]
     return _filled(moved, good, stamps.frame_ticks), []
+
+
+def _ready(dts: Ticks, frame_ticks: int, held_back: int) -> Ticks:
+    """When a player can show each picture: ascending decoding times, late by as many pictures as the decoder holds back."""
+    late = min(held_back, len(dts) - 1)
+    return np.concatenate([dts[late:], dts[-1] + frame_ticks * np.arange(1, late + 1)])
 
 
 def _joined_breaks(line: Ticks, stamps: Stamps, slack: int) -> Ticks:

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pipelines.timeline import DECODING_TIMES, LONGEST_GAP_S, NO_TIMES, UNKNOWN, Stamps, Timeline, lay_out
+from pipelines.timeline import DECODING_TIMES, LONGEST_GAP_S, NO_TIMES, UNKNOWN, DisplayOrder, Stamps, Timeline, lay_out
 
 FRAME = 40  # ticks a picture lasts, 1000 ticks a second
 
 
-def laid_out(pts: list[int], dts: list[int] | None = None, order: list[int] | None = None) -> Timeline:
+def laid_out(pts: list[int], dts: list[int] | None = None, order: list[int] | None = None, held_back: int = 0) -> Timeline:
     stamps = Stamps(np.array(pts), np.array(dts if dts is not None else pts), FRAME, 1000.0)
-    return lay_out(stamps, lambda: np.array(order if order is not None else range(len(pts)), np.intp))
+    return lay_out(stamps, lambda: DisplayOrder(np.array(order if order is not None else range(len(pts)), np.intp), held_back))
 
 
 def steady(count: int, first: int = 0) -> list[int]:
     return [first + FRAME * n for n in range(count)]
 
 
-def never() -> NDArray[np.intp]:
+def never() -> DisplayOrder:
     raise AssertionError("stamps alone tell; nothing needs decoding")
 
 
@@ -65,9 +64,9 @@ def test_missing_stamps_are_spaced_between_their_neighbours() -> None:
     assert timeline.warnings == ["4 of 10 pictures have no time stamp; they are spaced evenly between their neighbours"]
 
 
-def test_without_display_times_the_order_of_display_takes_decoding_times() -> None:
-    timeline = laid_out([UNKNOWN] * 4, steady(4), order=[0, 2, 3, 1])
-    assert timeline.ticks.tolist() == [0, 120, 40, 80]
+def test_without_display_times_pictures_are_shown_when_they_are_ready() -> None:
+    timeline = laid_out([UNKNOWN] * 4, steady(4), order=[0, 2, 3, 1], held_back=1)
+    assert timeline.ticks.tolist() == [40, 160, 80, 120]
     assert timeline.warnings == [DECODING_TIMES]
 
 
