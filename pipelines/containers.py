@@ -63,6 +63,8 @@ def _reason(error: Exception) -> str:
             return "may not be read: permission denied"
         case av.error.InvalidDataError():
             return "is not a video, or it is damaged or cut off before anything can be read (no header or table of contents was found)"
+        case av.error.DecoderNotFoundError():
+            return "is in a video format for which there is no decoder"
         case av.error.MemoryError() | MemoryError():
             return "asks for more memory than a video may have"
         case av.error.ArgumentError():
@@ -79,7 +81,7 @@ def video_stream(container: InputContainer) -> VideoStream | None:
     if stream is None:
         return None
     if stream.codec_context is None:
-        raise UnreadableVideo(f"{told_name(Path(container.name))} is in a video format for which there is no decoder")
+        raise av.error.DecoderNotFoundError(0, "no decoder")
     stream.codec_context.thread_count = 1  # a second thread would make the result depend on luck, not on the bytes, where they are broken
     if stream.codec_context.name not in GUESSED_RIGHT:
         container.flags &= ~GENERATES_TIMES
