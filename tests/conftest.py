@@ -10,6 +10,10 @@ import pytest
 from tests.films import RECIPES, make_film
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--mutants", type=int, default=100, help="how many damaged films tests/hostile tries (the whole corpus: 500)")
+
+
 @pytest.fixture(scope="session")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """`film("open.mp4")` is the path of that recipe's film."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import struct
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -87,3 +88,42 @@ def _sound(seconds: float, codec: av.CodecContext) -> Iterable[av.AudioFrame]:
         frame = av.AudioFrame.from_ndarray((samples * 32767).astype(np.int16)[None], format="s16", layout="mono")
         frame.sample_rate, frame.pts, frame.time_base = SOUND_RATE_HZ, k * size, Fraction(1, SOUND_RATE_HZ)
         yield frame
+
+
+def rewritten(source: Path, target: Path, pts_of: Callable[[int, int], int | None]) -> Path:
+    """The same packets under other display times: pts_of(packet number, pts in milliseconds)."""
+    with av.open(str(source)) as film, av.open(str(target), "w") as out:
+        stream = out.add_stream_from_template(film.streams.video[0])
+        for number, packet in enumerate(p for p in film.demux(video=0) if p.size):
+            packet.pts, packet.dts = pts_of(number, packet.pts or 0), number - 10_000  # a muxer wants decoding times to ascend
+            packet.stream = stream
+            out.mux(packet)
+    return target
+
+
+def attach(source: Path, target: Path, count: int) -> Path:
+    """The same film with `count` attachments, as fonts and covers come along in Matroska."""
+    with av.open(str(source)) as film, av.open(str(target), "w") as out:
+        stream = out.add_stream_from_template(film.streams.video[0])
+        for number in range(count):
+            out.add_attachment(f"font {number}.ttf", "font/ttf", bytes(range(256)))
+        for packet in film.demux(video=0):
+            if packet.size:
+                packet.stream = stream
+                out.mux(packet)
+    return target
+
+
+def quarter_turned(mp4: bytes) -> bytes:
+    """An MP4's bytes with the display matrix of a phone held upright."""
+    upright = struct.pack(">9i", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
+    turned = struct.pack(">9i", 0, 0x10000, 0, -0x10000, 0, 0, 0, 0, 0x40000000)
+    at = mp4.index(upright, mp4.index(b"tkhd"))
+    return mp4[:at] + turned + mp4[at + len(upright) :]
+
+
+def huge_gif(width_px: int, height_px: int) -> bytes:
+    """A GIF of a few bytes whose header claims this size."""
+    size = struct.pack("<HH", width_px, height_px)
+    pixels = b"\x2c\0\0\0\0" + size + b"\0\x02\x02\x4c\x01\0"
+    return b"GIF89a" + size + b"\x80\0\0" + b"\0\0\0\xff\xff\xff" + pixels + b"\x3b"
