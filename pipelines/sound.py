@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 import av
 import numpy as np
-from av.stream import Discard
+from av.container import InputContainer
 from numpy.typing import NDArray
 
 from model.video import SOUND_RATE_HZ, Sound, TimeSpan
-from pipelines.media import opened
+from pipelines.containers import opened, origin_s, packets
 from pipelines.series import BLOCK_S, OVERLAP_S, Series
 from pipelines.signals.sound import BlockSound, measure_block_sound
 
@@ -91,6 +91,8 @@ class _Heard:
 def _stretches(path: Path, spans: Iterator[tuple[float, float]], *, with_loudness: bool) -> Iterator[_Heard | None]:
     """The sound of each span (ascending, they may overlap), None where the file has no sound stream."""
     wanted = list(spans)
+    if not wanted:
+        return
     with opened(path) as container:
         stream = container.streams.best("audio")
         if not isinstance(stream, av.AudioStream) or stream.codec_context is None or not stream.time_base:
@@ -99,37 +101,32 @@ def _stretches(path: Path, spans: Iterator[tuple[float, float]], *, with_loudnes
         active: list[_Stretch] = []
         for packet, start_s, end_s in _timed_packets(container, stream, wanted[0][0]):
             while wanted and end_s > wanted[0][0] - WARM_UP_S:
-                active.append(_Stretch(stream, container.start_time or 0, wanted.pop(0), with_loudness))
+                active.append(_Stretch(stream, float(origin_s(container)), wanted.pop(0), with_loudness))
             while active and start_s >= active[0].end_s:
                 yield active.pop(0).finish(goes_on=True)
             if not active and not wanted:
                 return
             for stretch in active:
                 stretch.feed(packet)
-        active += [_Stretch(stream, container.start_time or 0, span, with_loudness) for span in wanted]
+        active += [_Stretch(stream, float(origin_s(container)), span, with_loudness) for span in wanted]
         yield from (stretch.finish(goes_on=False) for stretch in active)
 
 
-def _timed_packets(
-    container: av.container.InputContainer, stream: av.AudioStream, start_s: float
-) -> Iterator[tuple[_Packet, float, float]]:
+def _timed_packets(container: InputContainer, stream: av.AudioStream, start_s: float) -> Iterator[tuple[_Packet, float, float]]:
     """(packet, start_s, end_s) in file order from a little before `start_s` on; packets with a broken time left out."""
-    for other in container.streams:
-        if other.index != stream.index:
-            other.discard = Discard.all
     assert stream.time_base is not None
-    origin_s, tick_s = (container.start_time or 0) / av.time_base, float(stream.time_base)  # Fractions cost more than decoding here
+    begin_s, tick_s = float(origin_s(container)), float(stream.time_base)  # Fractions cost more than decoding here
     target_s = start_s - SEEK_LEAD_S
     if target_s > 0 and not GUESSED_TIMES & set(container.format.name.split(",")):
-        packets = _seek(container, stream, round((target_s + origin_s) / stream.time_base), start_s)
+        found = _seek(container, stream, round((target_s + begin_s) / tick_s))
     else:
-        packets = _demux(container, stream)
+        found = packets(container, [stream])
     held: tuple[_Packet, float, float] | None = None
     end_s = -math.inf
-    for packet in packets:
+    for packet in found:
         if packet.pts is None and end_s == -math.inf:
             continue
-        began_s = end_s if packet.pts is None else packet.pts * tick_s - origin_s
+        began_s = end_s if packet.pts is None else packet.pts * tick_s - begin_s
         timed = (packet, began_s, began_s + (packet.duration or 0) * tick_s)
         if end_s != -math.inf and abs(began_s - end_s) > JUMP_S:
             if held is None or abs(began_s - held[2]) > JUMP_S:
@@ -141,39 +138,31 @@ def _timed_packets(
         yield timed
 
 
-def _seek(container: av.container.InputContainer, stream: av.AudioStream, tick: int, start_s: float) -> Iterator[_Packet]:
+def _seek(container: InputContainer, stream: av.AudioStream, tick: int) -> Iterator[_Packet]:
     """Packets from `tick` or before; from the start where the file's index leads behind it."""
     try:
         container.seek(tick, stream=stream)
-        packets = _demux(container, stream)
-        first = next((p for p in packets if p.pts is not None), None)
+        after = packets(container, [stream])
+        first = next((p for p in after if p.pts is not None), None)
         if first is not None and first.pts is not None and first.pts <= tick:
             yield first
-            yield from packets
+            yield from after
             return
         container.seek(stream.start_time or 0, stream=stream)
     except av.error.FFmpegError as error:
-        logger.info("seek failed, reading from the start start_s=%.1f error=%s", start_s, error)
-    yield from _demux(container, stream)
-
-
-def _demux(container: av.container.InputContainer, stream: av.AudioStream) -> Iterator[_Packet]:
-    """Packets with data; a demuxer that gives up ends the sound there."""
-    try:
-        yield from (packet for packet in container.demux(stream) if packet.size)
-    except av.error.FFmpegError as error:
-        logger.info("sound ends early error=%s", error)
+        logger.info("seek failed, reading on from where it led tick=%d error=%s", tick, error)
+    yield from packets(container, [stream])
 
 
 class _Stretch:
     """Decodes one stretch with a decoder and filters of its own."""
 
-    def __init__(self, stream: av.AudioStream, container_start: int, span: tuple[float, float], with_loudness: bool) -> None:
+    def __init__(self, stream: av.AudioStream, origin_s: float, span: tuple[float, float], with_loudness: bool) -> None:
         self.start_s, self.end_s = span
         self.with_loudness = with_loudness
         self.decoder = _fresh_decoder(stream)
         self.time_base = float(stream.time_base or 0)
-        self.origin_s = container_start / av.time_base
+        self.origin_s = origin_s
         self.line: _Line | None = None
         self.first: av.AudioFrame | None = None
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from model.video import SOUND_RATE_HZ
 from pipelines.series import Series
 from pipelines.signals.fingerprint import WORD_S, words_of
+from pipelines.signals.speech import EVERY_S, speech_probability
 
 HOP = 320  # 20 ms: whole numbers of hops make 0.04, 0.1 and 0.2 s, and all of them make a minute
 WINDOW = 640  # 40 ms: 25 Hz a bin
@@ -48,6 +49,7 @@ def measure_block_sound(sound: BlockSound) -> dict[str, Series]:
     sound.tone, sound.tone_hz        share of the power in the strongest spectral line, and where it lies, per 0.2 s
     sound.centroid                   Hz, power-weighted mean frequency, per 0.2 s
     sound.flux                       mean rise of the mel bands in dB per 20 ms, per 0.2 s
+    sound.speech                     probability that somebody speaks, listened to for 0.3 s every 2 s
     sound.fingerprint                uint32 per 0.04 s: see `pipelines.signals.fingerprint`
     sound.width                      share of the power that the two channels do not share, per 0.2 s (0 = mono)
     """
@@ -59,6 +61,7 @@ def measure_block_sound(sound: BlockSound) -> dict[str, Series]:
         "sound.momentary": _loudness(sound, 0, 0.4),
         "sound.loudness": _loudness(sound, 1, 3.0),
         "sound.level": _level(sound),
+        "sound.speech": _speech(sound),
         "sound.fingerprint": _fingerprint(sound, power_JF),
     } | textures
 
@@ -94,6 +97,13 @@ def short_spectra(mono: NDArray[np.float32]) -> NDArray[np.float32]:
     around = np.pad(mono, (WINDOW - HOP) // 2)
     spectra = np.fft.rfft(np.lib.stride_tricks.sliding_window_view(around, WINDOW)[::HOP] * window, axis=1)
     return np.asarray(np.square(spectra.real) + np.square(spectra.imag))
+
+
+def _speech(sound: BlockSound) -> Series:
+    """The detector's memory begins with the block, so only the block's own sound goes in."""
+    own = sound.samples[:, round((sound.start_s - sound.first_s) * SOUND_RATE_HZ) :].mean(axis=0, dtype=np.float32)
+    values = speech_probability(own)
+    return _own(sound, sound.start_s + EVERY_S * (np.arange(len(values), dtype=np.float64) + 0.5), values)
 
 
 def _fingerprint(sound: BlockSound, power_JF: NDArray[np.float32]) -> Series:
@@ -137,4 +147,4 @@ BIN_HZ = np.arange(WINDOW // 2 + 1, dtype=np.float32) * np.float32(SOUND_RATE_HZ
 
 
 def decibels(power: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.asarray(10 * np.log10(np.maximum(power, np.float32(10 ** (SILENCE_DB / 10)))), np.float32)
+    return np.asarray(np.maximum(10 * np.log10(np.maximum(power, 1e-30)), SILENCE_DB), np.float32)
