@@ -56,22 +56,34 @@ def write_stretches(path: Path, spans: Sequence[TimeSpan], out: Path, quality: Q
     if out.exists() and out.samefile(path):
         raise WrongRequest(f"{out.name} would overwrite the film it is made from")
     index, sound = index_video(path), has_sound(path)
-    total_s = Fraction(sum(span.duration_s for span in spans))
-    with MovieWriter(out, quality, sound=sound) as movie:
-        offset_s = Fraction(0)
-        for span in spans:
-            start_s, end_s = Fraction(span.start_s), Fraction(span.end_s)
-            heard = sound_of(path, start_s, end_s) if sound else iter(())
-            for frame, at, until, aspect in _pictures(path, index, span):
-                movie.add_picture(frame, at - start_s + offset_s, until - start_s + offset_s, aspect)
-                while sound and movie.sound_s < until - start_s + offset_s and (samples := next(heard, None)) is not None:
-                    movie.add_sound(samples)
-                progress(min(1.0, float((until - start_s + offset_s) / total_s)))
-            for samples in heard:
-                movie.add_sound(samples)
-                progress(min(1.0, float(movie.sound_s / total_s)))
-            offset_s += end_s - start_s
+    total_s = sum((Fraction(span.end_s) - Fraction(span.start_s) for span in spans), Fraction(0))
+    growing = out.with_name(out.name + ".part")  # what has the film's name is whole, even if somebody stops us
+    try:
+        with MovieWriter(growing, quality, sound=sound) as movie:
+            at_s = Fraction(0)
+            for span in spans:
+                for written_s in _append(movie, path, index, span, at_s):
+                    progress(min(1.0, float(written_s / total_s)))
+                at_s += Fraction(span.end_s) - Fraction(span.start_s)
+        growing.replace(out)
+    finally:
+        growing.unlink(missing_ok=True)
     progress(1.0)
+
+
+def _append(movie: MovieWriter, path: Path, index: VideoIndex | None, span: TimeSpan, at_s: Fraction) -> Iterator[Fraction]:
+    """Write `span` of the old film at `at_s` of the new one, sound and pictures side by side; yields how far the new film reaches."""
+    start_s, end_s = Fraction(span.start_s), Fraction(span.end_s)
+    heard = sound_of(path, start_s, end_s) if movie.with_sound else iter(())
+    for frame, shown_s, hidden_s, aspect in _pictures(path, index, span):
+        until_s = hidden_s - start_s + at_s
+        movie.add_picture(frame, shown_s - start_s + at_s, until_s, aspect)
+        while movie.sound_s < until_s and (samples := next(heard, None)) is not None:
+            movie.add_sound(samples)
+        yield until_s
+    for samples in heard:
+        movie.add_sound(samples)
+        yield movie.sound_s
 
 
 def _pictures(path: Path, index: VideoIndex | None, span: TimeSpan) -> Iterator[tuple[VideoFrame, Fraction, Fraction, Fraction | None]]:

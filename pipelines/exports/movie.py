@@ -46,7 +46,7 @@ class MovieWriter:
         self._shown_for: dict[int, int] = {}  # ticks a picture stays, by its tick: encoders forget it
         self._last_tick = -1
         self._samples = 0
-        self._with_sound = sound
+        self.with_sound = sound
         self._sound: AudioStream | None = None
 
     def __enter__(self) -> MovieWriter:
@@ -66,7 +66,7 @@ class MovieWriter:
             return
         if self._film is None:
             self._film = self._add_film(frame, pixel_aspect)
-            self._sound = self._add_sound() if self._with_sound else None  # before anything is written: files announce their streams first
+            self._sound = self._add_sound() if self.with_sound else None  # before anything is written: files announce their streams first
         picture = self._fitted(frame)
         picture.pts, picture.time_base, picture.pict_type = start, Fraction(1, TICKS_HZ), av.video.frame.PictureType.NONE
         self._last_tick, self._shown_for[start] = start, end - start
@@ -86,7 +86,8 @@ class MovieWriter:
         return Fraction(self._samples, RATE_HZ)
 
     def _add_sound(self) -> AudioStream:
-        stream = self._file.add_stream("aac", rate=RATE_HZ, layout="stereo")
+        # The other coder takes as long as the pictures do, for what is only listened to in a page or a clip.
+        stream = self._file.add_stream("aac", rate=RATE_HZ, layout="stereo", options={"aac_coder": "fast"})
         stream.bit_rate = self._quality.sound_bits_per_s
         return stream
 

@@ -122,6 +122,17 @@ def test_a_film_that_is_nothing_but_ads_is_refused(tmp_path: Path) -> None:
         clip(tmp_path / "none.mp4", TimeSpan(0.0, 0.5), tmp_path / "clip.mp4")
 
 
+def test_a_film_that_was_stopped_half_way_leaves_nothing(tmp_path: Path) -> None:
+    film = make_film(tmp_path / "film.mp4", 2.0, sound=None)
+
+    def stop(share: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        clip(film, TimeSpan(0.0, 1.0), tmp_path / "clip.mp4", stop)
+    assert [p.name for p in tmp_path.iterdir()] == ["film.mp4"]
+
+
 def test_a_clip_is_named_by_what_and_when() -> None:
     assert clip_path(Path("out"), Path("a film.ts"), TimeSpan(1218.44, 1300.0), 'Ad break: "one"/2') == Path(
         "out/a film 0-20-18.4 Ad break one 2.mp4"
