@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MEBI = 1 << 20
+MOST_PIXELS = 8192 * 8192  # of one picture: 4320p twice over; a decoder holds a handful, 100 MiB each (FFmpeg itself stops at 1000 streams)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pipelines.containers import opened, origin_s, packets, told_name, video_stream
 from pipelines.film_index import Log, VideoIndex, index_of, index_video
 from pipelines.interfaces import UnreadableVideo
+from pipelines.limits import MOST_PIXELS
 from pipelines.pixels import display_size, rotation_deg
 from pipelines.reel import Reel, Shown, shown_frames
 
@@ -75,6 +76,9 @@ def examine(path: Path) -> tuple[VideoFacts, VideoIndex | None]:
         sounds = [s for s in container.streams if s.type == "audio"]
         if film is None and not sounds:
             raise UnreadableVideo(f"{told_name(path)} holds neither pictures nor sound")
+        if film is not None and film.codec_context.width * film.codec_context.height > MOST_PIXELS:
+            size = f"{film.codec_context.width}x{film.codec_context.height}"
+            raise UnreadableVideo(f"{told_name(path)} claims pictures of {size} pixels; up to {MOST_PIXELS >> 20} million are decoded")
         log, sound_end_s = Log(), -inf
         for packet in packets(container, [film, *sounds] if film else sounds):
             if film is not None and packet.stream_index == film.index:

@@ -45,11 +45,13 @@ def test_what_is_no_video_is_refused(name: str, content: bytes, expected: str, t
     assert expected in words
 
 
-@pytest.mark.parametrize("size", [(16_384, 16_384), (65_535, 65_535)])
-def test_a_header_that_claims_a_huge_picture_is_refused(size: tuple[int, int], tmp_path: Path, measure: Measure):
+@pytest.mark.parametrize(
+    ("size", "expected"), [((16_000, 12_000), "claims pictures of 16000x12000 pixels"), ((16_384, 16_384), "can be decoded")]
+)
+def test_a_header_that_claims_a_huge_picture_is_refused(size: tuple[int, int], expected: str, tmp_path: Path, measure: Measure):
     (tmp_path / "huge.gif").write_bytes(huge_gif(*size))
 
-    assert "huge.gif" in sentence(measure, tmp_path / "huge.gif")
+    assert expected in sentence(measure, tmp_path / "huge.gif")
 
 
 PLAYLISTS = {
