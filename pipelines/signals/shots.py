@@ -29,6 +29,7 @@ class ShotSettings:
     shortest_s: float = 0.2  # two cuts nearer than this are one: flicker, or an interlaced frame between two shots
     context_s: float = 0.5  # how far aside a change is compared with its neighbours
     flash_s: float = 0.35  # a picture that is back within this time was never gone
+    least_stay: float = 0.4  # how far from the old picture things must stay, 0..1, however great the change
     transitions: TransitionSettings = field(default_factory=TransitionSettings)
 
 
@@ -74,6 +75,7 @@ def find_cuts(measured: Measured, settings: ShotSettings = ShotSettings()) -> li
     rows, features = cut_features(measured, settings)
     times = measured["frame.change"].times_s[rows]
     probabilities = 1 / (1 + np.exp(-(features @ CUT_WEIGHTS + CUT_BIAS)))
+    probabilities[(features[:, -1] < settings.least_stay) | _same_scene(measured, rows)] = 0.0
     sure = probabilities >= settings.cut_probability
     return [Cut(float(t), float(p)) for t, p in zip(times[sure], probabilities[sure], strict=True)]
 
@@ -84,6 +86,7 @@ CUT_BIAS = -13.05
 CANDIDATE_CHANGE = 1.0  # levels; a smaller change is invisible
 SWALLOW_S = 0.1  # a cut this near a transition is its first or last frame
 USUAL = 0.88  # quantile: a repeated frame in five doubles the change after it, and that is usual too
+SAME_LIKENESS, SAME_SPREAD = 0.88, 6.0  # true cuts of the seeded films correlate by 0.77 at most, where there is any contrast
 GONE = 0.5  # a picture that keeps this share of its difference is gone for good; motion under a flash leaves less
 
 
@@ -106,6 +109,12 @@ def cut_features(measured: Measured, settings: ShotSettings) -> tuple[NDArray[np
         stays,
     ]
     return rows, np.stack(features, axis=1)
+
+
+def _same_scene(measured: Measured, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """(c,) whether the picture before is the same one under other light: it correlates, and there is something in it that can."""
+    likeness, spread = (measured[f"frame.{name}"].values.astype(np.float64) for name in ("likeness", "spread"))
+    return np.asarray((likeness[rows] > SAME_LIKENESS) & (np.minimum(spread[rows], spread[rows - 1]) >= SAME_SPREAD))
 
 
 def _peaks(change: Numbers) -> NDArray[np.intp]:

@@ -60,10 +60,10 @@ def find_black(measured: Measured) -> list[Technical]:
 
 def find_freezes(measured: Measured) -> list[Technical]:
     """Pictures that stand still, but not black ones."""
-    change, peak, spread = (measured.get(f"frame.{name}") for name in ("change", "peak", "spread"))
-    if change is None or peak is None or spread is None:
+    change, peak, black = (measured.get(f"frame.{name}") for name in ("change", "peak", "black"))
+    if change is None or peak is None or black is None:
         return []
-    still = (_values(change) <= FREEZE_CHANGE) & (_values(peak) <= FREEZE_PEAK) & (_values(spread) > BLACK_SPREAD)
+    still = (_values(change) <= FREEZE_CHANGE) & (_values(peak) <= FREEZE_PEAK) & (_values(black) < BLACK_SHARE)
     still[:1] = False  # nothing lies before it
     spans = spans_of(still, change.times_s, measured.duration_s)
     return [Technical("freeze", span) for span in spans if span.duration_s >= LEAST_FREEZE_S]
