@@ -30,7 +30,7 @@ PLAYABLE: Mapping[str, tuple[frozenset[str], frozenset[str]]] = {
 def needs_proxy(media: Mapping[str, Any], name: str) -> bool:
     """Whether some browser cannot play the file called `name`, of which probing said `media` (a report's `media`)."""
     pictures, sounds = PLAYABLE.get(Path(name).suffix.lower(), (frozenset(), frozenset()))
-    codecs = {kind: [s["codec"] for s in media["streams"] if s["kind"] == kind] for kind in ("video", "audio")}
+    codecs = {kind: [s["codec"] for s in media.get("streams", ()) if s["kind"] == kind] for kind in ("video", "audio")}
     if not any(codecs.values()):
         return False  # nothing that a copy could show
     decoders = {"libdav1d": "av1", "libvpx-vp9": "vp9", "libvpx": "vp8", "mp3float": "mp3", "libopus": "opus"}

@@ -7,8 +7,11 @@ const duration = report.coverage.seconds_total || Math.max(0.001, ...report.task
 const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 const TASKS = {
-  ads: { name: "Ads", sign: "■" }, anomalies: { name: "Anomalies", sign: "▲" }, chapters: { name: "Chapters", sign: "●" },
-  summary: { name: "Summary", sign: "¶" }, shots: { name: "Shots", sign: "▤" },
+  ads: { name: "Ads", sign: "■" },
+  anomalies: { name: "Anomalies", sign: "▲" },
+  chapters: { name: "Chapters", sign: "●" },
+  summary: { name: "Summary", sign: "¶" },
+  shots: { name: "Shots", sign: "▤" },
 };
 const taskLook = task => TASKS[task] || { name: words(task), sign: "◆" };
 const taskColour = task => `var(--${task in TASKS ? (task === "shots" ? "muted" : task) : "other"})`;
@@ -36,54 +39,83 @@ function h(tag, properties, ...children) {
 }
 const byId = id => document.getElementById(id);
 
-function words(text) { const spaced = String(text).replace(/_/g, " "); return spaced.charAt(0).toUpperCase() + spaced.slice(1); }
+function words(text) {
+  const spaced = String(text).replace(/_/g, " ");
+  return spaced.charAt(0).toUpperCase() + spaced.slice(1);
+}
 /** A probability; none is ever certain. */
-const percentText = share => share >= 0.995 ? "> 99 %" : share < 0.005 ? "< 1 %" : `${Math.round(share * 100)} %`;
-function count(number, one, many) { return `${number.toLocaleString("en")} ${number === 1 ? one : many || one + "s"}`; }
+const percentText = share => (share >= 0.995 ? "> 99 %" : share < 0.005 ? "< 1 %" : `${Math.round(share * 100)} %`);
+function count(number, one, many) {
+  return `${number.toLocaleString("en")} ${number === 1 ? one : many || one + "s"}`;
+}
 
 /** 3725.48 -> "1:02:05" and ".480"; hours only where the film has them. */
 function clockParts(seconds) {
-  const all = Math.max(0, Math.round(seconds * 1000)), whole = Math.floor(all / 1000);
-  const hours = Math.floor(whole / 3600), minutes = Math.floor(whole / 60) % 60, pad = n => String(n).padStart(2, "0");
+  const all = Math.max(0, Math.round(seconds * 1000)),
+    whole = Math.floor(all / 1000);
+  const hours = Math.floor(whole / 3600),
+    minutes = Math.floor(whole / 60) % 60,
+    pad = n => String(n).padStart(2, "0");
   const main = duration >= 3600 ? `${hours}:${pad(minutes)}:${pad(whole % 60)}` : `${minutes}:${pad(whole % 60)}`;
   return [main, "." + String(all % 1000).padStart(3, "0")];
 }
 const clock = seconds => clockParts(seconds)[0];
 const exactClock = seconds => clockParts(seconds).join("");
-const clockNode = seconds => { const [main, rest] = clockParts(seconds); return [main, h("span", { class: "ms" }, rest)]; };
+const clockNode = seconds => {
+  const [main, rest] = clockParts(seconds);
+  return [main, h("span", { class: "ms" }, rest)];
+};
 
 /** A length as a person says it. */
 function lengthText(seconds) {
   if (seconds < 10) return `${+seconds.toFixed(2)} s`;
   if (seconds < 60) return `${+seconds.toFixed(1)} s`;
-  const all = Math.round(seconds), pad = n => String(n).padStart(2, "0");
-  return all < 3600 ? `${Math.floor(all / 60)}:${pad(all % 60)} min` : `${Math.floor(all / 3600)}:${pad(Math.floor(all / 60) % 60)}:${pad(all % 60)} h`;
+  const all = Math.round(seconds),
+    pad = n => String(n).padStart(2, "0");
+  return all < 3600
+    ? `${Math.floor(all / 60)}:${pad(all % 60)} min`
+    : `${Math.floor(all / 3600)}:${pad(Math.floor(all / 60) % 60)}:${pad(all % 60)} h`;
 }
 
 /** Seconds covered by spans that may overlap. */
 function covered(spans) {
-  let total = 0, end = 0;
-  for (const s of [...spans].sort((a, b) => a.start_s - b.start_s)) { total += Math.max(0, s.end_s - Math.max(s.start_s, end)); end = Math.max(end, s.end_s); }
+  let total = 0,
+    end = 0;
+  for (const s of [...spans].sort((a, b) => a.start_s - b.start_s)) {
+    total += Math.max(0, s.end_s - Math.max(s.start_s, end));
+    end = Math.max(end, s.end_s);
+  }
   return total;
 }
 
 /** Index of the last item whose time is not after `time`, -1 where all are. */
 function lastBefore(items, time, timeOf) {
-  let low = 0, high = items.length;
-  while (low < high) { const middle = (low + high) >> 1; if (timeOf(items[middle]) <= time) low = middle + 1; else high = middle; }
+  let low = 0,
+    high = items.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (timeOf(items[middle]) <= time) low = middle + 1;
+    else high = middle;
+  }
   return low - 1;
 }
-const at = (items, time) => { const i = lastBefore(items, time, s => s.start_s); return i >= 0 && time < items[i].end_s ? items[i] : null; };
+const at = (items, time) => {
+  const i = lastBefore(items, time, s => s.start_s);
+  return i >= 0 && time < items[i].end_s ? items[i] : null;
+};
 const jpegUrl = frame => `data:image/jpeg;base64,${frame.picture.base64}`;
 const pictures = report.storyboard.filter(frame => frame.picture.base64).sort((a, b) => a.time_s - b.time_s);
 function nearestPicture(time) {
-  const i = lastBefore(pictures, time, p => p.time_s), near = [pictures[i], pictures[i + 1]].filter(Boolean);
+  const i = lastBefore(pictures, time, p => p.time_s),
+    near = [pictures[i], pictures[i + 1]].filter(Boolean);
   return near.sort((a, b) => Math.abs(a.time_s - time) - Math.abs(b.time_s - time))[0] || null;
 }
 
 let toastTimer = 0;
 function toast(text) {
   const box = byId("toast");
-  box.textContent = text; box.classList.add("on");
-  clearTimeout(toastTimer); toastTimer = setTimeout(() => box.classList.remove("on"), 2600);
+  box.textContent = text;
+  box.classList.add("on");
+  clearTimeout(toastTimer);
+  toastTimer = setTimeout(() => box.classList.remove("on"), 2600);
 }
