@@ -62,6 +62,7 @@ class VideoFacts:
     announced_s: float | None = None  # the header's duration; much more than duration_s where a file was cut off
     pixel_format: str = ""
     interlaced: bool = False
+    timecode: str = ""  # SMPTE timecode of the first picture, "10:00:00:00" or with ";" before dropped frames, as the file tells it
 
 
 def probe(path: Path) -> VideoFacts:
@@ -137,6 +138,7 @@ def _facts(container: InputContainer, film: _Film | None, sound_end_s: float) ->
         chapters=tuple(_chapters(container, origin)),
         warnings=(*_length_warnings(duration_s, announced_s), *(_film_warnings(film) if film else ())),
         announced_s=announced_s,
+        timecode=next((s.metadata["timecode"] for s in (*container.streams, container) if "timecode" in s.metadata), ""),
     )
 
 

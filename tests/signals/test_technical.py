@@ -5,9 +5,11 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
+from pipelines.media import probe
 from pipelines.series import Measured, Series, pack
 from pipelines.signals.technical import BAR_COLOURS, Timecode, find_technical, shows_bars, timecode_of
 from pipelines.stores.folder import FolderBlobs
@@ -82,6 +84,19 @@ def test_drop_frame_timecode_keeps_to_the_clock():
     assert code.at(1001 / 30_000) == "01:00:00;00"  # nothing is dropped in a tenth minute
     assert Timecode(1, 0, 0, 0, True, Fraction(30_000, 1001)).at(60.06) == "01:01:00;02"
     assert Timecode(10, 0, 0, 0, False, Fraction(25)).at(3661.04) == "11:01:01:01"
+
+
+def test_the_timecode_track_of_a_film_is_found(tmp_path):
+    path = tmp_path / "tape.mov"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.metadata["timecode"] = "10:00:00:12"
+        for _ in range(3):
+            container.mux(stream.encode(av.VideoFrame(64, 48, "yuv420p")))
+        container.mux(stream.encode())
+
+    assert probe(path).timecode == "10:00:00:12"
 
 
 def test_a_timecode_is_read_from_the_facts_and_nonsense_is_none(tmp_path):
