@@ -186,7 +186,7 @@ class _Stretch:
         self._add_first(None)
         line = self.line or _Line(SOUND_RATE_HZ, "mono", self.end_s - self.start_s, self.with_loudness)
         ended_s = math.inf if goes_on else self.start_s + line.reached_s
-        samples, loudness = line.finish()
+        samples, loudness = line.finish(goes_on=goes_on)
         gaps = [TimeSpan(max(0.0, self.start_s + a), self.start_s + b) for a, b in line.gaps_s if self.start_s + b > 0]
         return _Heard(self.start_s, ended_s, samples, loudness, gaps)
 
@@ -245,16 +245,20 @@ class _Line:
             self._append(converted, cut)
             cut = max(0, cut - converted.samples)
 
-    def finish(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """((C, n) samples at 16 kHz, (n, 2) momentary and short-term loudness per 0.1 s), both of the full length."""
-        self._silence(self.length - max(0, self.next or 0))
+    def finish(self, *, goes_on: bool) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """((C, n) samples at 16 kHz, (n, 2) momentary and short-term loudness per 0.1 s), of the full length where the sound goes on."""
+        reached = max(0, self.next or 0)
+        # Windows reach 1.5 s behind the sound's end, and a clip of 2 s need not cost as much as a minute. Whole seconds: the meter
+        # tells nothing of less than 0.1 s.
+        needed_s = math.ceil(reached / self.rate_hz + OVERLAP_S)
+        self._silence((self.length if goes_on else min(self.length, needed_s * self.rate_hz)) - reached)
         return self.filters.finish(self.length_s)
 
     def _converted(self, frame: av.AudioFrame) -> list[av.AudioFrame]:
         """The frame as planar floats in the rate and channels of the line, whatever the stream changed to."""
-        frame = _labelled(frame)
-        if (frame.format.name, frame.layout.name, frame.sample_rate) == ("fltp", self.layout, self.rate_hz):
+        if frame.layout.name == self.layout and frame.sample_rate == self.rate_hz and frame.format.name == "fltp":
             return [frame]
+        frame = _labelled(frame)
         source = (frame.format.name, frame.layout.name, frame.sample_rate)
         if source != self.source:
             self.source, self.converter = source, av.AudioResampler(format="fltp", layout=self.layout, rate=self.rate_hz)
@@ -290,7 +294,7 @@ class _Filters:
         self.channels = min(2, _channel_count(layout))
         self.graph = av.filter.Graph()
         self.source = self.graph.add_abuffer(sample_rate=rate_hz, format="fltp", layout=layout, time_base=self.tick)
-        resample = self.graph.add("aresample", f"{SOUND_RATE_HZ}:rematrix_maxval=1")
+        resample = self.graph.add("aresample", f"{SOUND_RATE_HZ}:rematrix_maxval=1:filter_size=16")
         form = self.graph.add("aformat", f"sample_fmts=fltp:sample_rates={SOUND_RATE_HZ}:channel_layouts={LAYOUTS[self.channels]}")
         seconds = self.graph.add("asetnsamples", f"n={SOUND_RATE_HZ}:p=0")
         self.sound_sink = self.graph.add("abuffersink")
