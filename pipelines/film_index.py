@@ -59,7 +59,12 @@ class VideoIndex:
 
 @dataclass(slots=True)
 class Log:
-    """What one demuxing pass notes of a video stream's packets, in file order."""
+    """What one demuxing pass notes of a video stream's packets, in file order.
+
+    believes_pts: not in AVI, which has none; the parser's guesses there are wrong where DivX packs two pictures into one packet.
+    """
+
+    believes_pts: bool = True
 
     pts: array[int] = field(default_factory=lambda: array("q"))
     dts: array[int] = field(default_factory=lambda: array("q"))
@@ -71,7 +76,7 @@ class Log:
     def add(self, packet: Packet[VideoStream], codec: str, extradata: bytes | None) -> None:
         if packet.is_keyframe and is_clean_start(codec, extradata, bytes(packet)):
             self.starts.append(len(self.pts))
-        self.pts.append(UNKNOWN if packet.pts is None else packet.pts)
+        self.pts.append(UNKNOWN if packet.pts is None or not self.believes_pts else packet.pts)
         self.dts.append(UNKNOWN if packet.dts is None else packet.dts)
         self.sizes.append(packet.size)
         self.durations.append(packet.duration or 0)
@@ -84,7 +89,7 @@ def index_video(path: Path) -> VideoIndex | None:
         stream = video_stream(container)
         if stream is None:
             return None
-        log, codec, extradata = Log(), stream.codec_context.name, stream.codec_context.extradata
+        log, codec, extradata = Log(container.format.name != "avi"), stream.codec_context.name, stream.codec_context.extradata
         for packet in packets(container, [stream]):
             log.add(packet, codec, extradata)
         return index_of(log, path, stream, origin_s(container))

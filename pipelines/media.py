@@ -80,7 +80,7 @@ def examine(path: Path) -> tuple[VideoFacts, VideoIndex | None]:
         if film is not None and film.codec_context.width * film.codec_context.height > MOST_PIXELS:
             size = f"{film.codec_context.width}x{film.codec_context.height}"
             raise UnreadableVideo(f"{told_name(path)} claims pictures of {size} pixels; up to {MOST_PIXELS >> 20} million are decoded")
-        log, sound_end_s = Log(), -inf
+        log, sound_end_s = Log(container.format.name != "avi"), -inf
         for packet in packets(container, [film, *sounds] if film else sounds):
             if film is not None and packet.stream_index == film.index:
                 log.add(packet, film.codec_context.name, film.codec_context.extradata)
