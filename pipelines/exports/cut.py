@@ -13,7 +13,7 @@ from model.video import TimeSpan
 from pipelines.containers import opened, video_stream
 from pipelines.exports.movie import MovieWriter, Quality, has_sound, sound_of
 from pipelines.interfaces import WrongRequest
-from pipelines.media import VideoIndex, index_video, probe, shown_frames
+from pipelines.media import VideoIndex, examine, probe, shown_frames
 
 Progress = Callable[[float], None]  # told the share that is done, in [0, 1]
 SHORTEST_S = 1e-3  # what is left between two ads; less is rounding
@@ -50,16 +50,17 @@ def kept_spans(removed: Sequence[TimeSpan], duration_s: float) -> list[TimeSpan]
 
 
 def write_stretches(path: Path, spans: Sequence[TimeSpan], out: Path, quality: Quality, progress: Progress) -> None:
-    """Write these stretches one after another; sound and picture stay together over every join."""
-    if not spans:
-        raise WrongRequest(f"nothing of {path.name} would be left")
+    """Write these stretches one after another, as far as the film goes; sound and picture stay together over every join."""
     if out.exists() and out.samefile(path):
         raise WrongRequest(f"{out.name} would overwrite the film it is made from")
-    index, sound = index_video(path), has_sound(path)
+    facts, index = examine(path)
+    spans = [TimeSpan(s.start_s, min(s.end_s, facts.duration_s)) for s in spans if s.start_s < facts.duration_s]
+    if not spans:
+        raise WrongRequest(f"there is nothing of {path.name} to write in what was asked for")
     total_s = sum((Fraction(span.end_s) - Fraction(span.start_s) for span in spans), Fraction(0))
     growing = out.with_name(out.name + ".part")  # what has the film's name is whole, even if somebody stops us
     try:
-        with MovieWriter(growing, quality, sound=sound) as movie:
+        with MovieWriter(growing, quality, sound=has_sound(path)) as movie:
             at_s = Fraction(0)
             for span in spans:
                 for written_s in _append(movie, path, index, span, at_s):

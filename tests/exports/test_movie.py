@@ -122,6 +122,18 @@ def test_a_film_that_is_nothing_but_ads_is_refused(tmp_path: Path) -> None:
         clip(tmp_path / "none.mp4", TimeSpan(0.0, 0.5), tmp_path / "clip.mp4")
 
 
+def test_a_clip_ends_where_its_film_does(tmp_path: Path) -> None:
+    film = make_film(tmp_path / "film.mp4", 3.0)
+
+    clip(film, TimeSpan(2.0, 9.0), tmp_path / "clip.mp4")
+
+    with av.open(str(tmp_path / "clip.mp4")) as container:
+        lengths = [float(s.duration * s.time_base) for s in container.streams if s.duration and s.time_base]
+    assert lengths == pytest.approx([1.0, 1.0], abs=FRAME_S)
+    with pytest.raises(WrongRequest, match="nothing of film"):
+        clip(film, TimeSpan(20.0, 21.0), tmp_path / "late.mp4")
+
+
 def test_a_film_that_was_stopped_half_way_leaves_nothing(tmp_path: Path) -> None:
     film = make_film(tmp_path / "film.mp4", 2.0, sound=None)
 

@@ -244,30 +244,40 @@ function paintLoudness(view, lane, curve) {
   pen.setLineDash([]);
 }
 
-/** A curve as an area: per pixel column the highest value, and gaps where there is none. share: value -> [0, 1]. */
-function paintCurve(view, lane, curve, tint, share, strength = 1) {
-  const { pen } = view,
-    times = curve.times_s,
-    bottom = lane.top + lane.height,
-    tall = v => bottom - share(v) * lane.height * 0.92 - 1;
+/** Points [x, value] of the part of a curve on view; of many in one pixel column the highest. */
+function pointsOnView(view, curve, step) {
+  const { times_s: times, values } = curve;
   const first = Math.max(
       0,
       lastBefore(times, view.start, t => t),
     ),
-    step = times.length > 1 ? (times[times.length - 1] - times[0]) / (times.length - 1) : 1;
-  const columns = new Map();
-  for (let i = first; i < times.length && times[i] <= view.end + step; i++) {
-    const x = Math.round(view.x(times[i]) * 2) / 2,
-      v = curve.values[i],
-      known = columns.get(x);
-    if (known === undefined || known === null || (v !== null && v > known)) columns.set(x, v);
+    last = Math.min(times.length - 1, lastBefore(times, view.end, t => t) + 1),
+    scale = view.plot / view.span;
+  if (last - first <= 2 * view.plot) {
+    const points = [];
+    for (let i = first; i <= last; i++) points.push([view.gutter + (times[i] - view.start) * scale, values[i]]);
+    return points.filter(([x]) => x <= view.width + step * scale);
   }
+  const columns = new Array(Math.ceil(view.plot) + 1).fill(undefined);
+  for (let i = first; i <= last; i++) {
+    const n = Math.min(columns.length - 1, Math.max(0, Math.round((times[i] - view.start) * scale)));
+    if (columns[n] == null || values[i] > columns[n]) columns[n] = values[i];
+  }
+  return columns.map((v, n) => [view.gutter + n, v]).filter(([, v]) => v !== undefined);
+}
+
+/** A curve as an area, with gaps where it has none. share: value -> [0, 1]. */
+function paintCurve(view, lane, curve, tint, share, strength = 1) {
+  const { pen } = view,
+    times = curve.times_s,
+    bottom = lane.top + lane.height,
+    step = times.length > 1 ? (times[times.length - 1] - times[0]) / (times.length - 1) : 1,
+    far = Math.max(2, ((3.5 * step) / view.span) * view.plot);
   const runs = [[]];
   let last = null;
-  for (const [x, v] of columns) {
-    const far = last !== null && x - last > Math.max(2, ((3.5 * step) / view.span) * view.plot);
-    if (v === null || far) runs.push([]);
-    if (v !== null) runs[runs.length - 1].push([x, tall(v)]);
+  for (const [x, v] of pointsOnView(view, curve, step)) {
+    if (v === null || (last !== null && x - last > far)) runs.push([]);
+    if (v !== null) runs[runs.length - 1].push([x, bottom - share(v) * lane.height * 0.92 - 1]);
     last = x;
   }
   for (const run of runs.filter(r => r.length)) {
