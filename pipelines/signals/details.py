@@ -45,16 +45,18 @@ def edge_bits(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def sharpness(grey: NDArray[np.uint8]) -> np.float32:
-    wide = grey.astype(np.int32)
+    wide = grey.astype(np.int16)
     laplacian = 4 * wide[1:-1, 1:-1] - wide[:-2, 1:-1] - wide[2:, 1:-1] - wide[1:-1, :-2] - wide[1:-1, 2:]
-    return np.float32(np.sqrt((laplacian * laplacian).sum(dtype=np.int64) / laplacian.size))
+    flat = laplacian.ravel().astype(np.float64)  # whole numbers far below 2^53: the sum is exact in any order
+    return np.float32(np.sqrt(np.einsum("p,p->", flat, flat) / flat.size))
 
 
 def bars(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
     """(4,) dark border at left, right, top, bottom, as shares of width and height."""
     height, width = grey.shape
-    dark_columns = grey.sum(0, dtype=np.int64) < BAR_LEVEL * height
-    dark_rows = grey.sum(1, dtype=np.int64) < BAR_LEVEL * width
+    wide = grey.astype(np.float32)  # sums of whole numbers below 2^24 are exact
+    dark_columns = wide.sum(0) < BAR_LEVEL * height
+    dark_rows = wide.sum(1) < BAR_LEVEL * width
     if dark_columns.all() or dark_rows.all():
         return np.zeros(4, np.float32)
     sides = (dark_columns, dark_columns[::-1], dark_rows, dark_rows[::-1])
@@ -64,10 +66,10 @@ def bars(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
 def text_share(grey: NDArray[np.uint8]) -> np.float32:
     """Share of cells in which steep steps from pixel to pixel are as frequent as letters make them."""
     rows, columns = TEXT_CELL_PX
-    wide = grey.astype(np.int16)
-    steep = np.zeros(grey.shape, bool)
-    steep[:, 1:] = np.abs(np.diff(wide, axis=1)) >= TEXT_STEP
-    cells = steep[: grey.shape[0] // rows * rows, : grey.shape[1] // columns * columns]
-    counts = cells.reshape(cells.shape[0] // rows, rows, -1, columns).sum((1, 3))
+    steep = np.zeros(grey.shape, np.uint8)
+    steep[:, 1:] = np.maximum(grey[:, 1:], grey[:, :-1]) - np.minimum(grey[:, 1:], grey[:, :-1]) >= TEXT_STEP
+    high_cells, wide_cells = grey.shape[0] // rows, grey.shape[1] // columns
+    tall = steep[: high_cells * rows, : wide_cells * columns].reshape(high_cells, rows, -1).sum(1, dtype=np.uint8)
+    counts = tall.reshape(high_cells, wide_cells, columns).sum(2, dtype=np.uint16)
     low, high = (share * rows * columns for share in TEXT_SHARE)
     return np.float32(((counts >= low) & (counts <= high)).mean())
