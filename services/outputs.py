@@ -37,7 +37,7 @@ def relative_link(video: Path, folder: Path) -> str:
 
 def _proxy(report: Report, video: Path, folder: Path, progress: Progress) -> Path | None:
     """A small H.264 copy beside the page, made once, where browsers cannot play the film itself."""
-    proxy = folder / f"{video.stem}.proxy.mp4"
+    proxy = folder / f"{video.stem}-{report.video_id[:8]}.proxy.mp4"  # of these very bytes
     if needs_proxy(report.media, video.name) and not proxy.exists():
         write_proxy(video, proxy, lambda share: progress("making a copy that browsers play", share, 1.0))
     return proxy if proxy.exists() else None
