@@ -26,7 +26,7 @@ Times = NDArray[np.float64]
 _Found = tuple[int, av.VideoFrame] | None
 _Row = tuple[int, NDArray[np.uint8]]
 
-SKIPPING = ("h264", "hevc", "mpeg2video", "mpeg4")  # decoders that leave out unreferenced pictures without changing the others
+SKIPPING = ("h264", "hevc", "mpeg2video")  # decoders that leave out unreferenced pictures without changing the others
 TOUCH_S = 1e-6  # an instant this near before a picture means that picture
 
 
