@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -108,17 +110,17 @@ def test_a_crash_loses_its_block_only_and_a_second_run_does_only_the_rest(films:
 
 
 class StuckBlobs(FolderBlobs):
-    """A store in which writing the last block never ends."""
+    """A store in which writing the last block never ends, as in a decoder's endless loop."""
 
     def put(self, key: str, data: bytes) -> None:
-        if key.endswith("000002.npz"):
-            time.sleep(3600)
+        while key.endswith("000002.npz"):
+            pass
         super().put(key, data)
 
 
 def test_a_hang_is_ended_by_the_watch(films: dict[str, Path], tmp_path: Path):
     measured = measure_video(
-        films["closed groups, uneven times.mp4"], StuckBlobs(tmp_path), "m", DecodePlan(), workers=2, limits=Limits(patience_s=6)
+        films["closed groups, uneven times.mp4"], StuckBlobs(tmp_path), "m", DecodePlan(), workers=2, limits=Limits(stall_s=4)
     )
 
     assert [(m.start_s, m.end_s) for m in measured.missing] == [(120.0, measured.duration_s)]
@@ -142,3 +144,24 @@ def test_segments_are_balanced_and_cut_where_little_is_wasted():
     assert [len(s) for s in segments([*range(100)], 2, lambda block: 0.0)][-3:] == [1, 1, 1]
     assert [*segments([3, 7, 8], 1, lambda block: 0.0)] == [range(3, 4), range(7, 8), range(8, 9)]
     assert [*segments([*range(30)], 2, lambda block: block * 60.0)] == [range(30)]
+
+
+def test_ctrl_c_ends_all_workers_and_leaves_what_is_done(films: dict[str, Path], tmp_path: Path):
+    code = (
+        "import sys; from pathlib import Path; from pipelines.decode_plan import DecodePlan; from pipelines.segments import measure_video\n"
+        "from tests.test_segments import StuckBlobs\n"
+        "measure_video(Path(sys.argv[1]), StuckBlobs(Path(sys.argv[2])), 'm', DecodePlan(), workers=1)\n"
+    )
+    arguments = [sys.executable, "-c", code, str(films["closed groups, uneven times.mp4"]), str(tmp_path)]
+    program = subprocess.Popen(arguments, start_new_session=True, stderr=subprocess.PIPE, env=os.environ | {"PYTHONPATH": str(Path.cwd())})
+    while not (tmp_path / "m" / "000001.npz").exists():
+        time.sleep(0.1)
+    workers = Path(f"/proc/{program.pid}/task/{program.pid}/children").read_text().split()
+
+    os.killpg(program.pid, signal.SIGINT)  # as a terminal does: to the workers too
+    told = program.communicate(timeout=60)[1].decode()
+
+    assert told.count("Traceback") == 1
+    assert told.strip().endswith("KeyboardInterrupt")
+    assert workers and not any(Path(f"/proc/{worker}").exists() for worker in workers)
+    assert sorted(p.name for p in (tmp_path / "m").glob("*.npz")) == ["000000.npz", "000001.npz"]
