@@ -53,7 +53,7 @@ def comparison(truth: Truth, found: Sequence[Finding]) -> Table:
     judged = [f for f in found if f.kind == "break" or f.task == "anomalies"]
     table = Table(title="found against true", title_justify="left", box=None, header_style="dim", padding=(0, 1))
     for name in ("true", "from", "to", "found", "from", "to", "edges off by"):
-        table.add_column(name, no_wrap=True)
+        table.add_column(name, justify="right" if name in ("from", "to") else "left", overflow="fold")
     best = {index: max(judged, key=lambda f: span.overlap_s(f.span), default=None) for index, (_, span) in enumerate(truth)}
     for index, (kind, span) in enumerate(truth):
         match = best[index]

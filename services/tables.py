@@ -17,10 +17,11 @@ MOST_ROWS = 30
 
 
 def clock(seconds: float) -> str:
-    """75.25 -> "0:01:15.250"."""
+    """75.25 -> "1:15.250"; hours only where there are some."""
     milliseconds = round(seconds * 1000)
     minutes, rest = divmod(milliseconds, 60_000)
-    return f"{minutes // 60}:{minutes % 60:02d}:{rest // 1000:02d}.{rest % 1000:03d}"
+    shown = f"{minutes}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d}"
+    return f"{shown}:{rest // 1000:02d}.{rest % 1000:03d}"
 
 
 def report_table(report: Report, folder: Path) -> RenderableType:
