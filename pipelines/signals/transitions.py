@@ -38,7 +38,8 @@ class TransitionSettings:
     The limits are where a window is given up; of the rest, the shares of the limits used up, added, must not pass `most_misfit`.
     """
 
-    least_change: float = 6.0  # mean levels between the two shots
+    least_contrast: float = 0.2  # change between the two shots, as a share of the larger of their standard deviations ...
+    least_change: tuple[float, float] = (3.0, 6.0)  # ... but at least so many mean levels, and never more are asked for
     most_likeness: float = 0.85  # their correlation; more is one shot under changing light
     outside: float = 0.5  # change before and after, as a share of the change inside: more is a camera that keeps moving
     residue: float = 0.2  # of a dissolve, share of the change (squared) off the line from A to B; of a wipe, neither A's nor B's
@@ -114,13 +115,15 @@ def _windows(scenery: Scenery, middles: tuple[float, float], length_s: float, se
     values = scenery.values
     travelled = np.cumsum(scenery.steps)
     seen = start - OUTSIDE * length_s >= scenery.times_s[0]
-    may = (travelled[b] - travelled[a] >= settings.least_change) & seen & (b - a >= 3)
+    may = (travelled[b] - travelled[a] >= settings.least_change[0]) & seen & (b - a >= 3)
     start, end, a, b = start[may], end[may], a[may], b[may]
     change = _apart(values, a, b)
     before, after = scenery.shown(start - OUTSIDE * length_s), scenery.shown(end + OUTSIDE * length_s)
     beside = np.maximum(_apart(values, before, a), _apart(values, b, after))
     windows = Windows(start, end, a, b, change, (beside / np.maximum(change, 1)).astype(np.float32))
-    windows = windows.chosen((change >= settings.least_change) & (windows.outside <= settings.outside))
+    contrast = np.sqrt(np.maximum(scenery.contrast[a], scenery.contrast[b]))
+    differs = change >= np.clip(settings.least_contrast * contrast, *settings.least_change)
+    windows = windows.chosen(differs & (windows.outside <= settings.outside))
     return windows.chosen(_strangers(*_ends(scenery, windows), settings.most_likeness))
 
 
