@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -58,11 +59,11 @@ class _Gather:
     def block(self, number: int) -> BlockPictures:
         """Hand out block `number` and forget what the next one does not need."""
         start_s, end_s = number * BLOCK_S, (number + 1) * BLOCK_S
-        used = [f for f in self.frames if start_s - OVERLAP_S <= f[0] < end_s + OVERLAP_S]
+        used = [f for f in self._since(start_s - OVERLAP_S) if f[0] < end_s + OVERLAP_S]
         times = np.array([f[0] for f in used])
         first, last = np.searchsorted(times, [start_s, end_s])
         sampled = {name: _series([s for s in rows if start_s <= s[0] < end_s], self.sampled[name]) for name, rows in self.samples.items()}
-        self.frames = [f for f in self.frames if f[0] >= end_s - OVERLAP_S]
+        self.frames = self._since(end_s - OVERLAP_S)
         self.samples = {name: [s for s in rows if s[0] >= end_s] for name, rows in self.samples.items()}
         width, height = self.plan.every_px
         small = np.array([f[2] for f in used], np.uint8).reshape(len(used), height * 3 // 2, width)
@@ -70,6 +71,10 @@ class _Gather:
             start_s, end_s, times, np.array([f[1] for f in used], np.int64), small[:, :height],
             small[:, height:].reshape(len(used), 2, height // 2, width // 2), slice(int(first), int(last)), sampled,
         )  # fmt: skip
+
+    def _since(self, at_s: float) -> list[tuple[float, int, np.ndarray]]:
+        """The frames from the one on display at `at_s` on, however long ago it appeared."""
+        return self.frames[max(0, bisect_right(self.frames, at_s, key=lambda f: f[0]) - 1) :]
 
 
 def _instants(shown: Shown, rate_hz: float) -> list[float]:
