@@ -19,8 +19,10 @@ from pipelines.exports.report_json import report_to_json
 from pipelines.findings import Report
 from pipelines.interfaces import UnreadableVideo, WrongRequest
 from pipelines.profiles import Wanted, wanted
+from pipelines.stores.folder import FolderBlobs
 from services.opening import open_store
 from services.outputs import write_outputs
+from services.pruning import prune
 from services.tables import report_table
 
 
@@ -56,6 +58,8 @@ def analyze_all(order: Order, *, as_json: bool) -> int:
         outcomes.append(report_to_json(report) | {"ext": {"folder": str(folder)}})
         if not as_json:
             Console().print(report_table(report, folder))
+    if isinstance(store.blobs, FolderBlobs):
+        prune(store.blobs.root)
     if as_json:
         json.dump({"reports": outcomes}, sys.stdout, ensure_ascii=False)
         sys.stdout.write("\n")

@@ -207,7 +207,7 @@ def cut(
 @app.command()
 @answers
 def doctor(store: StoreOption = None, json: JsonOption = False) -> int:
-    """Say what is installed, what is missing and what to do about it."""
+    """Say what is installed, what is missing and what to do about it. Exit code 4 where something is broken."""
     from services.looking import show_diagnosis
 
     return show_diagnosis(store, as_json=json)

@@ -99,7 +99,7 @@ def correct_finding(
 
 
 def show_diagnosis(store: str | None, *, as_json: bool) -> int:
-    """Exit code 0 where the main job can run, 1 where something it needs is broken."""
+    """Exit code 0 where the main job can run, 4 where something it needs does not answer."""
     from services.doctor import diagnose
     from services.opening import default_folder
 
@@ -108,7 +108,7 @@ def show_diagnosis(store: str | None, *, as_json: bool) -> int:
         print_json({"checks": [asdict(check) for check in checks]})
     else:
         Console().print(_checks_table(checks))
-    return int(any(check.status == "broken" for check in checks))
+    return 4 * any(check.status == "broken" for check in checks)
 
 
 def _checks_table(checks: Sequence[Any]) -> Table:
