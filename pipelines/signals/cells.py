@@ -5,21 +5,23 @@ H, W = rows and columns of the grey picture (90 x 160), n = blobs. All state is 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 GAIN_CELLS = (9, 16)  # rows, columns in which the light is compared with the background's
-NOISE_STEPS = 5.0  # deviations from the background, in standard deviations of the pixel's own noise, that stand out
-LEAST_STEP = 5.0  # grey levels; compression moves single pixels by less
+NOISE_STEPS = 4.0  # deviations from the background, in standard deviations of the pixel's own noise, that stand out
+LEAST_STEP = 3.5  # grey levels; compression moves single pixels by less
 LEAST_AREA_PX = 7
-GLOW_AREA_PX = 150
-SOFT = 0.22  # steepness at the rim against the contrast within
-LEARN_S = 12.0  # how long the background takes to follow a lasting change of an empty spot
+GLOW_AREA_PX = 250
+SOFT = 0.4  # steepness at the rim against the contrast within
+LEARN_S = 25.0  # how long the background takes to follow a lasting change of an empty spot
 NOISE_LEARN_S = 40.0
-SAME_STEP = 2.0  # times the threshold within which a spot that stands out is still the same thing
+TINT_STEPS = 4.0  # the same for colours
+TINT_LEAST = 4.0
+SAME_LEVELS = 10.0  # within which a spot that stands out is still the same thing
 
 Grey = NDArray[np.float32]  # (H, W)
 
@@ -32,6 +34,10 @@ class Background:
     noise: Grey
     candidate: Grey
     steady_s: Grey
+    noise_near: Grey = field(init=False)  # the largest noise of each spot's neighbours: edges shiver
+
+    def __post_init__(self) -> None:
+        self.noise_near = np.asarray(cv2.dilate(self.noise, np.ones((3, 3), np.uint8)), np.float32)
 
     @classmethod
     def learn(cls, pictures: NDArray[np.uint8]) -> Background:
@@ -48,13 +54,11 @@ class Background:
 class Seen:
     """One picture against the background.
 
-    blobs: (n, 6) float32 x, y of the feet's middle, width, height, area, mean contrast; mask: (H, W) bool what stands out;
-    light: level of the whole picture against the background's; motion: (H, W) float32 |change| since the picture before.
+    blobs: (n, 5) float32 x, y of the feet's middle, width, height, area; mask: (H, W) 1 where something stands out, else 0.
     """
 
     blobs: NDArray[np.float32]
-    mask: NDArray[np.bool_]
-    light: float
+    mask: NDArray[np.uint8]
     level: Grey  # the picture smoothed and brought to the background's light
 
 
@@ -66,7 +70,7 @@ def look(background: Background, grey: NDArray[np.uint8]) -> Seen:
     step = _steps(background, away)
     spots = (away > step).astype(np.uint8)
     mask = np.asarray(cv2.morphologyEx(spots, cv2.MORPH_CLOSE, np.ones((5, 3), np.uint8)), np.uint8)
-    return Seen(_blobs(mask, away), mask > 0, float(gain.mean()), level)
+    return Seen(_blobs(mask, away), mask, level)
 
 
 def light_gain(grey: Grey, mean: Grey) -> Grey:
@@ -84,44 +88,43 @@ def _steps(background: Background, away: Grey) -> Grey:
     """(H, W) the deviation from which a pixel stands out; raised all over while rain or noise stirs the whole picture."""
     stir = np.sort((away[::4, ::4] / background.noise[::4, ::4]).ravel())
     unrest = max(1.0, float(stir[int(len(stir) * 0.6)]) / 1.2)  # 0.6 of a quiet picture deviates by less than 0.85 noises
-    return np.asarray(cv2.dilate(background.noise, np.ones((3, 3), np.uint8)) * (NOISE_STEPS * min(unrest, 4.0)) + LEAST_STEP, np.float32)
+    return background.noise_near * np.float32(NOISE_STEPS * min(unrest, 4.0)) + np.float32(LEAST_STEP)
 
 
 def _blobs(mask: NDArray[np.uint8], away: Grey) -> NDArray[np.float32]:
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-    if count == 1:
-        return np.zeros((0, 6), np.float32)
-    left, top, wide, high, area = stats[1:].T.astype(np.float32)
-    contrast = np.bincount(labels.ravel(), away.ravel(), count)[1:] / area
+    """(n, 5); lights of headlamps are taken out of `mask`."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8, ltype=cv2.CV_16U)
+    left, top, wide, high, area = stats[1:].T
     kept = area >= LEAST_AREA_PX
     for k in np.flatnonzero(area > GLOW_AREA_PX):
-        window = (slice(int(top[k]), int(top[k] + high[k])), slice(int(left[k]), int(left[k] + wide[k])))
-        kept[k] = not _glows(labels[window] == k + 1, away[window], contrast[k])
-    for k in np.flatnonzero(~kept & (area >= LEAST_AREA_PX)):
-        mask[labels == k + 1] = 0
-    return np.asarray(np.stack([left + wide / 2, top + high, wide, high, area, contrast], axis=1)[kept], np.float32)
+        window = (slice(top[k], top[k] + high[k]), slice(left[k], left[k] + wide[k]))
+        inside = labels[window] == k + 1
+        if _glows(inside, away[window]):
+            kept[k] = False
+            mask[window][inside] = 0
+    return np.asarray(np.stack([left + wide / 2, top + high, wide, high, area], axis=1)[kept], np.float32)
 
 
-def _glows(inside: NDArray[np.bool_], away: Grey, contrast: float) -> bool:
+def _glows(inside: NDArray[np.bool_], away: Grey) -> bool:
     """Whether a large blob fades out softly, as the light of headlamps does and a thing does not."""
     rim = cv2.morphologyEx(inside.astype(np.uint8), cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > 0
-    return float(_edges(away)[rim].mean()) < SOFT * contrast
+    return float(_edges(away)[rim].mean()) < SOFT * float(away[inside].mean())
 
 
 def follow(background: Background, seen: Seen, passed_s: float, absorb_s: float) -> None:
-    """Let the background follow light and empty spots, and what has stood still for `absorb_s`."""
-    rate = np.float32(min(0.5, passed_s / LEARN_S))
+    """Let the background follow light and empty spots, and what has stood still for `absorb_s`. Once a second is enough."""
     change = seen.level - background.mean
-    quiet = ~seen.mask
-    background.mean += np.where(quiet, change * rate, 0)
-    noise_rate = np.float32(min(0.5, passed_s / NOISE_LEARN_S))
-    background.noise += np.where(quiet, (np.abs(change) * 1.25 + 0.3 - background.noise) * noise_rate, 0)
-    same = np.abs(seen.level - background.candidate) < LEAST_STEP * SAME_STEP
-    held = seen.mask & same
-    background.steady_s += np.where(held, passed_s, -2 * passed_s)
+    quiet = seen.mask == 0
+    background.mean += change * quiet * np.float32(min(0.5, passed_s / LEARN_S))
+    stray = np.abs(change) * np.float32(1.25) + np.float32(0.3) - background.noise
+    background.noise += stray * quiet * np.float32(min(0.5, passed_s / NOISE_LEARN_S))
+    background.__post_init__()
+    held = (np.abs(seen.level - background.candidate) < SAME_LEVELS) & ~quiet
+    # What goes behind somebody is soon back; where the empty place shows again, it is gone.
+    background.steady_s += np.float32(passed_s) * np.where(held, np.float32(1), np.where(quiet, np.float32(-10), np.float32(-0.7)))
     gone = background.steady_s <= 0
-    background.candidate = np.where(gone, seen.level, background.candidate)
-    background.steady_s = np.where(gone, 0, background.steady_s).astype(np.float32)
+    np.copyto(background.candidate, seen.level, where=gone)
+    background.steady_s[gone] = 0
     absorb(background, background.steady_s > absorb_s)
 
 
@@ -161,3 +164,37 @@ def _newness(background: Background, window: tuple[slice, slice], inside: NDArra
 
 def _edges(picture: Grey) -> Grey:
     return np.asarray(cv2.morphologyEx(picture.astype(np.float32), cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)), np.float32)
+
+
+@dataclass(slots=True)
+class Tint:
+    """The empty place's colours in cells, for what the grey picture cannot show. mean: (R, C, 2), noise: (R, C)."""
+
+    mean: NDArray[np.float32]
+    noise: NDArray[np.float32]
+
+    @classmethod
+    def learn(cls, pictures: NDArray[np.uint8]) -> Tint:
+        """pictures: (N, R, C, 3) RGB."""
+        tints = tint_of(pictures)
+        mean = np.median(tints, axis=0)
+        return cls(mean, np.asarray(1.48 * np.median(np.abs(tints - mean).sum(axis=3), axis=0) + 0.5, np.float32))
+
+
+def tint_of(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(..., 2) red and blue against the picture's own light, so that light as such does not change it."""
+    wide = rgb.astype(np.float32)
+    light = wide.mean(axis=-1, keepdims=True)
+    return np.asarray((wide[..., ::2] - light) / (light + 25) * 128, np.float32)
+
+
+def coloured(tint: Tint, rgb: NDArray[np.uint8], learn: float) -> NDArray[np.bool_]:
+    """(R, C) where rgb (R, C, 3) has another colour than the empty place; which follows it by the share `learn` elsewhere."""
+    now = tint_of(rgb)
+    away = now - tint.mean
+    away -= np.median(away, axis=(0, 1))
+    distance = np.abs(away).sum(axis=2)
+    stands_out = distance > TINT_STEPS * tint.noise + TINT_LEAST
+    tint.mean += np.where(stands_out[:, :, None], learn / 20, learn) * (now - tint.mean)
+    tint.noise += np.where(stands_out, 0, learn) * (distance * 1.1 + 0.5 - tint.noise)
+    return np.asarray(stands_out)

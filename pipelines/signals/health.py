@@ -17,38 +17,28 @@ class View:
 
     light: mean level against the reference's. alike: correlation of fine structure, 1 = the same place as sharp.
     detail: strength of the reference's fine structure in the picture, light allowed for; noise does not raise it, blur lowers it.
-    busy: strength of all fine structure against the reference's. shift_px: (x, y) by which the picture must have moved.
-    found: how well it fits after that shift, 0..1.
+    busy: strength of all fine structure against the reference's.
     """
 
     light: float
     alike: float
     detail: float
     busy: float
-    shift_px: tuple[float, float]
-    found: float
 
 
 def compare(now: Grey, reference: Grey, clear: NDArray[np.bool_]) -> View:
     """now, reference: (H, W); clear: (H, W) where nothing passes by, so that traffic does not count against the camera."""
     light = float((now.mean() + 1) / (reference.mean() + 1))
     fine_now, fine_then = fine(now), fine(reference)
-    shift, found = _shift(fine_then, fine_now)
     if clear.mean() > 0.3:
         fine_now, fine_then = fine_now[clear], fine_then[clear]
     both = float((fine_now * fine_then).sum())
     then, here = float((fine_then**2).sum()) + 1e-3, float((fine_now**2).sum()) + 1e-3
     scale = max(light, 0.05)
-    return View(light, both / np.sqrt(then * here), both / then / scale, float(np.sqrt(here / then)) / scale, shift, found)
+    return View(light, both / np.sqrt(then * here), both / then / scale, float(np.sqrt(here / then)) / scale)
 
 
 def fine(picture: Grey) -> Grey:
     """The picture without its slow changes, strong edges held down so that no single one decides."""
     rough = picture - cv2.blur(picture, (3, 3))
     return np.asarray(np.clip(rough, -25, 25), np.float32)
-
-
-def _shift(then: Grey, now: Grey) -> tuple[tuple[float, float], float]:
-    window = cv2.createHanningWindow(then.shape[::-1], cv2.CV_32F)
-    (x, y), response = cv2.phaseCorrelate(then, now, window)
-    return (float(x), float(y)), float(response)

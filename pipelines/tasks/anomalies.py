@@ -105,10 +105,10 @@ def learn_normal(*recordings: Measured) -> Normal:
     return normal
 
 
-def watch(judge: Watch, measured: Measured) -> Iterator[Second]:
-    """Every second of `measured`, in order; `judge` goes on from whatever it has seen before."""
+def watch(judge: Watch, measured: Measured, from_s: float = 0.0) -> Iterator[Second]:
+    """Every second of `measured` from `from_s` on, in order; `judge` goes on from whatever it has seen before."""
     end_s = int(np.ceil(measured.duration_s - 1e-6))
-    expected = 0
+    expected = int(from_s)
     colours = _Stretches(measured.blocks("colour"))
     for block in measured.blocks("grey"):
         numbers = np.floor(block.times_s + 1e-6).astype(np.int64)

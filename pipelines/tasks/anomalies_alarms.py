@@ -34,6 +34,7 @@ SAID = {
     "loiter": "somebody stays about one place far longer than usual",
     "agitation": "violent motion on one spot",
     "fire": "a bright red flicker where there was none",
+    "dwell": "something stays where things only pass",
     "crowd": "more in the picture than ever so far",
 }
 
@@ -135,22 +136,22 @@ def _same_thing(a: Alarm, b: Alarm, gap_s: float) -> bool:
     return a.box[0] - near < b.box[2] and b.box[0] - near < a.box[2] and a.box[1] - near < b.box[3] and b.box[1] - near < a.box[3]
 
 
+def _naming(alarm: Alarm) -> tuple[bool, float]:
+    """What gives an alarm its name: a thing that stands still tells more than that it is where nothing was."""
+    return NAMES[alarm.cue] == "still", alarm.surprise
+
+
 def _merge(a: Alarm, b: Alarm) -> Alarm:
-    lead, rest = (a, b) if a.surprise >= b.surprise else (b, a)
+    lead, rest = (a, b) if _naming(a) >= _naming(b) else (b, a)
     span = TimeSpan(min(a.span.start_s, b.span.start_s), max(a.span.end_s, b.span.end_s))
     others = dict(lead.also)
     for cue, value in ((rest.cue, rest.surprise), *rest.also):
         if cue != lead.cue:
             others[cue] = max(value, others.get(cue, 0.0))
     return Alarm(
-        lead.cue,
-        span,
-        min(a.raised_s, b.raised_s),
-        lead.surprise,
-        lead.box,
-        rest.values | lead.values,
+        lead.cue, span, min(a.raised_s, b.raised_s), max(a.surprise, b.surprise), lead.box, rest.values | lead.values,
         tuple(sorted(others.items(), key=lambda o: -o[1])),
-    )
+    )  # fmt: skip
 
 
 def finding_of(alarm: Alarm, rules: AlarmRules) -> Finding:

@@ -5,7 +5,6 @@ Cells are 5 x 5 pixels of the 160 x 90 picture: 18 rows, 32 columns. Directions 
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass, field, replace
 
 import cv2
@@ -18,6 +17,8 @@ from pipelines.tasks.anomalies_tracks import Track
 
 ROWS, COLUMNS, CELL_PX = 18, 32, 5
 DIRECTIONS = 8
+SELDOM = 0.006  # of the tracks: a cell that so few pass is one where nobody goes
+SHORT_PATH = 5  # pictures: what is seen for less is no track to learn from
 PEAK_S = 10.0  # a cue's largest value in so many seconds is one draw of how far it strays
 PEAKS_KEPT = 720  # two hours
 TAIL_SHARE = 0.2  # of the peaks make the tail that is extrapolated
@@ -25,28 +26,29 @@ TAIL_SHARE = 0.2  # of the peaks make the tail that is extrapolated
 # short recording has not shown yet: with few peaks they decide, with many the camera's own do.
 CUES: dict[str, tuple[float, float]] = {
     "blackout": (0.5, 0.1),  # -log of light against the reference's
-    "freeze": (1.5, 0.35),  # seconds without any change
+    "freeze": (1.0, 0.3),  # seconds without any change
     "defocus": (0.25, 0.07),  # -log of fine structure left
     "moved": (0.3, 0.06),  # loss of likeness
-    "wrong_way": (0.5, 0.15),  # nats by which no direction in particular explains its way better than the usual one
-    "fast": (2.0, 0.25),  # deviations of log speed
-    "still": (4.0, 1.5),  # seconds beyond what ever stood there
-    "intrusion": (1.0, 0.7),  # seconds where nobody goes
-    "loiter": (9.0, 3.0),  # seconds about one place
-    "agitation": (0.3, 0.12),  # log of lasting stir against the strongest there ever was
-    "fire": (0.25, 0.06),  # flickering excess of red
-    "crowd": (0.3, 0.1),  # log of what stands out against the most so far
+    "wrong_way": (0.45, 0.08),  # nats by which no direction in particular explains its way better than the usual one
+    "fast": (2.0, 0.2),  # deviations of log speed
+    "still": (4.0, 1.2),  # seconds beyond what ever stood there
+    "intrusion": (1.0, 0.6),  # seconds where nobody goes
+    "loiter": (9.0, 1.5),  # seconds about one place
+    "agitation": (0.3, 0.08),  # log of lasting stir against the strongest there ever was
+    "fire": (0.5, 0.11),  # flickering excess of red
+    "crowd": (0.3, 0.08),  # log of what stands out against the most so far
+    "dwell": (0.25, 0.08),  # log of how lastingly something stands out against the most so far
 }  # fmt: skip
 NAMES = tuple(CUES)
 HEALTH = NAMES[:4]  # of the camera itself; the others are about what it sees
-LENIENT = 4.0  # least steps by which an own tail may begin later: a fault of the warm-up must not deafen a cue
-YOUNG_S = 60.0  # of learning, with which an own normal is trusted half
+LENIENT = 2.0  # least steps by which an own tail may begin later: a fault of the warm-up must not deafen a cue
+YOUNG_S = 30.0  # of learning, with which an own normal is trusted half
 Grid = NDArray[np.float32]  # (ROWS, COLUMNS)
 
 
 @dataclass(slots=True)
 class Normal:
-    """A camera's ordinary life. Learns from tracks and peaks that nothing speaks against; saved by `to_bytes`.
+    """A camera's ordinary life. Learns from tracks and peaks that nothing speaks against.
 
     visits, pace_n, pace_sum, pace_squares, still_s: (ROWS, COLUMNS); flow: (ROWS, COLUMNS, DIRECTIONS).
     peaks: per cue, the largest value of each PEAK_S. exemplars: (n, 4) cue, value, x, y of alarms that a person called false.
@@ -61,6 +63,8 @@ class Normal:
     pace: NDArray[np.float32] = field(default_factory=lambda: np.zeros((3, ROWS, COLUMNS), np.float32))  # count, sum, squares of log speed
     still_s: NDArray[np.float32] = field(default_factory=lambda: np.zeros((ROWS, COLUMNS), np.float32))
     stir: NDArray[np.float32] = field(default_factory=lambda: np.zeros((ROWS, COLUMNS), np.float32))
+    tinted_s: NDArray[np.float32] = field(default_factory=lambda: np.zeros((ROWS, COLUMNS), np.float32))
+    dwell: NDArray[np.float32] = field(default_factory=lambda: np.zeros((ROWS, COLUMNS), np.float32))
     longest_freeze_s: float = 0.0
     most: float = 0.0  # largest share of the picture that stood out
     peaks: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, len(NAMES)), np.float32))
@@ -68,7 +72,7 @@ class Normal:
 
     def learn_track(self, track: Track) -> None:
         """Take a finished track for normal: where it was, which way and how fast."""
-        if not track.path:
+        if len(track.path) < SHORT_PATH:
             return
         self.tracks += 1
         for row, column in {(p[0], p[1]) for p in track.path}:
@@ -90,14 +94,14 @@ class Normal:
     def tails(self) -> NDArray[np.float32]:
         """(2, cues): where each cue's tail begins, and the step by which it falls by a factor of e."""
         start, step = (np.array(column, np.float32) for column in zip(*CUES.values(), strict=True))
-        most = start + LENIENT * step
+        most, least = start + LENIENT * step, step
         if len(self.peaks) >= 5:
             own = np.quantile(self.peaks, 1 - TAIL_SHARE, axis=0).astype(np.float32)
             start = np.maximum(start, own)
             over = np.maximum(self.peaks - start, 0)
             count = (over > 0).sum(axis=0)
             step = np.maximum(step, np.where(count > 0, over.sum(axis=0) / np.maximum(count, 1), 0))
-            start = np.minimum(start, most)
+            start, step = np.minimum(start, most), np.minimum(step, 1.5 * least)
         step[len(HEALTH) :] *= 1 + YOUNG_S / max(self.seconds, 1.0)
         return np.stack([start, step]).astype(np.float32)
 
@@ -105,38 +109,6 @@ class Normal:
         """This normal, knowing that what raised `finding` is ordinary: its cues ring there only when they speak louder."""
         rows = [(NAMES.index(name), value, x, y) for name, (value, x, y) in finding.data["cues"].items() if name in NAMES]
         return replace(self, exemplars=np.concatenate([self.exemplars, np.array(rows, np.float32).reshape(-1, 4)]))
-
-    def to_bytes(self) -> bytes:
-        arrays: dict[str, NDArray[np.generic]] = {
-            name: getattr(self, name) for name in ("visits", "flow", "pace", "still_s", "stir", "peaks", "exemplars")
-        }
-        arrays["numbers"] = np.array([self.seconds, self.tracks, self.longest_freeze_s, self.most])
-        if self.view is not None:
-            arrays["view"] = self.view
-        if self.background is not None:
-            arrays["background"] = np.stack(
-                [self.background.mean, self.background.noise, self.background.candidate, self.background.steady_s]
-            )
-        out = io.BytesIO()
-        np.savez_compressed(out, **arrays)  # type: ignore[arg-type]
-        return out.getvalue()
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> Normal:
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            kept = {name: arrays[name] for name in ("visits", "flow", "pace", "still_s", "stir", "peaks", "exemplars")}
-            seconds, tracks, longest, most = arrays["numbers"]
-            background = Background(*arrays["background"]) if "background" in arrays.files else None
-            view = arrays["view"] if "view" in arrays.files else None
-        return cls(
-            background=background,
-            view=view,
-            seconds=float(seconds),
-            tracks=int(tracks),
-            longest_freeze_s=float(longest),
-            most=float(most),
-            **kept,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,13 +125,30 @@ class Habits:
     spread: NDArray[np.float32]
     still_s: NDArray[np.float32]
     stir: NDArray[np.float32]
+    dwell: NDArray[np.float32]
+    colourless: NDArray[np.bool_]  # where nothing coloured ever passes
     tails: NDArray[np.float32]
+
+    def at(self, row: int, column: int) -> Here:
+        return Here(float(self.count[row, column]), float(self.mean[row, column]), float(self.spread[row, column]), self.flow[row, column])
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """What is usual in one cell: tracks seen near by, mean and spread of their log speed, how many went each way."""
+
+    count: float
+    mean: float
+    spread: float
+    flow: NDArray[np.float32]
 
 
 def habits(normal: Normal) -> Habits:
     away = np.zeros((ROWS, COLUMNS), np.float32)
     if normal.tracks:
-        away = np.asarray(cv2.distanceTransform((normal.visits < 0.5).astype(np.uint8), cv2.DIST_L2, 3) * CELL_PX, np.float32)
+        away = np.asarray(
+            cv2.distanceTransform((normal.visits < max(0.5, SELDOM * normal.tracks)).astype(np.uint8), cv2.DIST_L2, 3) * CELL_PX, np.float32
+        )
     count, total, squares = (_near(p, 1.5) for p in normal.pace)
     everywhere = normal.pace.sum(axis=(1, 2))
     all_mean = everywhere[1] / max(everywhere[0], 1)
@@ -168,9 +157,12 @@ def habits(normal: Normal) -> Habits:
     spread = np.sqrt(np.maximum((squares + 3 * (all_spread**2 + all_mean**2)) / (count + 3) - mean**2, 0))
     near = np.ones((3, 3), np.uint8)
     flow = np.stack([_near(np.ascontiguousarray(normal.flow[:, :, k]), 1.2) for k in range(DIRECTIONS)], axis=2)
+    still_s, stir, dwell, tinted_s = (
+        np.asarray(cv2.dilate(grid, near), np.float32) for grid in (normal.still_s, normal.stir, normal.dwell, normal.tinted_s)
+    )
     return Habits(
-        away, flow, count, mean.astype(np.float32), np.maximum(spread, 0.2).astype(np.float32),
-        np.asarray(cv2.dilate(normal.still_s, near), np.float32), np.asarray(cv2.dilate(normal.stir, near), np.float32), normal.tails(),
+        away, flow, count, mean.astype(np.float32), np.maximum(spread, 0.2).astype(np.float32), still_s, stir, dwell,
+        tinted_s < 0.5 + 0.002 * normal.seconds, normal.tails(),
     )  # fmt: skip
 
 

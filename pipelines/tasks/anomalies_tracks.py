@@ -48,7 +48,7 @@ class Track:
         """(px/s, px/s) over the last PACE_S; None while too new or where a box was not its own."""
         time_s = self.points[-1][0]
         recent = [p for p in self.points[-8:] if p[0] >= time_s - PACE_S - 0.05]
-        if recent[-1][0] - recent[0][0] < PACE_S * 0.7 or not all(p[5] for p in recent):
+        if recent[-1][0] - recent[0][0] < PACE_S * 0.45 or not all(p[5] for p in recent):
             return None
         passed_s = recent[-1][0] - recent[0][0]
         return (recent[-1][1] - recent[0][1]) / passed_s, (recent[-1][2] - recent[0][2]) / passed_s
@@ -78,7 +78,7 @@ class Tracks:
 
     def step(self, time_s: float, blobs: NDArray[np.float32]) -> list[Track]:
         """Take the blobs of one picture (as `cells.Seen.blobs`); returns the tracks that ended."""
-        boxes = [(float(x), float(y - h / 2), float(w), float(h), float(area)) for x, y, w, h, area, _ in blobs]
+        boxes = [(x, y - h / 2, w, h, area) for x, y, w, h, area in blobs.tolist()]
         free = self._match(time_s, boxes)
         for k in sorted(free):
             self._begin(time_s, boxes[k])
@@ -92,7 +92,7 @@ class Tracks:
         for i, (track, (ex, ey)) in enumerate(zip(self.active, expected, strict=True)):
             size = track.now[3] + track.now[4]
             for k, (x, y, w, h, area) in enumerate(boxes):
-                gate = GATE_PX + SIZE_SHARE * 0.5 * max(size, w + h) * (1.5 if len(track.points) < 3 else 1.0)
+                gate = GATE_PX + SIZE_SHARE * 0.5 * max(size, w + h) * (2.0 if len(track.points) < 3 else 1.0)
                 away = abs(x - ex) + abs(y - ey)
                 if away < gate:
                     pairs.append((away / gate + 0.3 * abs(np.log(area / track.area)), i, k))

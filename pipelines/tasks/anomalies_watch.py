@@ -12,9 +12,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.signals import cells, health
-from pipelines.tasks.anomalies_normal import CELL_PX, COLUMNS, NAMES, PEAK_S, ROWS, Habits, Normal, cell_of, direction_bin, habits
+from pipelines.tasks.anomalies_normal import (
+    CELL_PX,
+    COLUMNS,
+    HEALTH,
+    NAMES,
+    PEAK_S,
+    ROWS,
+    Habits,
+    Here,
+    Normal,
+    cell_of,
+    direction_bin,
+    habits,
+)
 from pipelines.tasks.anomalies_tracks import Track, Tracks
 
+WIDTH, HEIGHT = COLUMNS * CELL_PX, ROWS * CELL_PX
+PICTURE_S = 0.2  # between grey pictures
+BUSY_S = 100.0
+CROWD_S = 10.0
+WAKING_S = 30.0  # before which averages mean little
+Box = tuple[float, float, float, float]  # x0, y0, x1, y1 as shares of the picture
 CUE = {name: k for k, name in enumerate(NAMES)}
 FIRST_LOOK_S = 40.0  # of pictures from which the empty place is taken
 GUARD = 3.0  # surprise above which nothing is learned
@@ -22,9 +41,15 @@ ILL = 4.5  # surprise of a health cue above which objects are not judged
 ABSORB_S = 300.0  # what stands longer belongs to the place
 MOVED_FOR_GOOD_S = 180.0  # a camera that is ill for longer has a new normal
 VIEW_S = 120.0  # how long the view of reference takes to follow seasons of the day
+FLOOR_PICTURES = 300
+LIVELY_PICTURES = 4
+STILL_SHARE = 0.35  # of the usual change between pictures: less is no live picture
 STIR_S = 8.0
+DWELL_S = 20.0
+TINT_PICTURES = 60
+TINT_S = 40.0
 WRONG_S = 1.0  # how long something must go the wrong way to count by two thirds
-FLICKER_S = 4.0
+FLICKER_S = 6.0
 HABITS_EVERY_S = 20.0
 NEAR = 0.1  # of the picture: what happens so close to a false alarm of the past is the same thing
 
@@ -42,6 +67,23 @@ class Second:
     warm: bool
 
 
+class Evidence:
+    """What a second's pictures say so far: the largest value of each cue, where it is and since when it has been going on."""
+
+    def __init__(self, start_s: float) -> None:
+        self.start_s = start_s
+        self.values = np.zeros(len(NAMES), np.float32)
+        self.since_s = np.full(len(NAMES), start_s, np.float32)
+        self.boxes = np.tile(np.array([0, 0, 1, 1], np.float32), (len(NAMES), 1))
+
+    def say(self, cue: str, value: float, box: Box = (0.0, 0.0, 1.0, 1.0), since_s: float | None = None) -> None:
+        k = CUE[cue]
+        if value > self.values[k]:
+            self.values[k], self.boxes[k] = value, box
+            if since_s is not None:
+                self.since_s[k] = since_s
+
+
 @dataclass(slots=True)
 class Watch:
     """Everything remembered from one second to the next."""
@@ -57,9 +99,16 @@ class Watch:
     last_level: NDArray[np.float32] | None = None
     busy: NDArray[np.float32] | None = None  # (H, W) share of time each spot stands out
     stir: NDArray[np.float32] = field(default_factory=lambda: np.zeros((ROWS, COLUMNS), np.float32))
+    dwell: NDArray[np.float32] = field(default_factory=lambda: np.zeros((ROWS, COLUMNS), np.float32))
+    tint: cells.Tint | None = None
+    tint_waiting: list[NDArray[np.uint8]] = field(default_factory=list)
+    tinted: NDArray[np.float32] = field(default_factory=lambda: np.zeros((ROWS, COLUMNS), np.float32))
+    strange_s: NDArray[np.float32] = field(default_factory=lambda: np.zeros((ROWS, COLUMNS), np.float32))
     still_for_s: float = 0.0
     ill_since_s: float = -1.0
+    lively: int = 0  # pictures in a row that changed
     floor: float = 0.0
+    changes: list[float] = field(default_factory=list)
     fine: NDArray[np.float32] = field(default_factory=lambda: np.ones(3, np.float32))  # usual light, likeness, detail
     red: NDArray[np.float32] | None = None  # (3, 18, 32) usual excess of red, recent mean, recent variation
     crowd: float = 0.0
@@ -93,67 +142,85 @@ class Watch:
         self.normal.background, self.normal.view = cells.Background.learn(pictures), np.median(pictures, axis=0).astype(np.float32)
         earlier, self.waiting, self.waiting_s = list(zip(self.waiting_s, self.waiting, strict=True)), [], []
         for time_s, picture in earlier:
-            self._picture(time_s, picture, np.zeros(len(NAMES), np.float32), _boxes())
+            self._picture(time_s, picture, None)
 
     def _judge(self, start_s: float, times_s: NDArray[np.float64], grey: NDArray[np.uint8], colour: NDArray[np.uint8]) -> Second:
         self.watched_s += 1
         if self.known is None or start_s - self.habits_s >= HABITS_EVERY_S:
             self.known, self.habits_s = habits(self.normal), start_s
-        values, boxes = np.zeros(len(NAMES), np.float32), _boxes()
-        since = np.full(len(NAMES), start_s, np.float32)
-        tails = self.known.tails
+        evidence = Evidence(start_s)
         if len(grey):
-            self._health(start_s, times_s, grey, values, since)
-            ill = float(((values - tails[0]) / tails[1])[:4].max()) > ILL
-            self._ill(start_s, ill, grey)
-            if not ill:
-                for time_s, picture in zip(times_s, grey, strict=True):
-                    self._picture(float(time_s), picture, values, boxes, since)
-                self._things(start_s, values, boxes, since)
-                self._agitation(values, boxes)
-                self._colours(colour, values, boxes)
-        surprise = self._surprise(values, boxes, tails)
+            self._health(start_s, times_s, grey, evidence)
+            tails = self.known.tails
+            self._ill(start_s, float(((evidence.values - tails[0]) / tails[1])[: len(HEALTH)].max()) > ILL)
+            if self.ill_since_s < 0 and self.normal.background is not None:
+                self._colours(colour, evidence)
+                self._look(start_s, times_s, grey, evidence)
+        surprise = self._surprise(evidence)
         warm = self.watched_s < self.warm_up_s
-        self._learn(start_s, values, surprise, warm, ill=bool(len(grey)) and self.ill_since_s >= 0)
-        return Second(start_s, values, surprise, since, boxes, warm)
+        if len(grey) and self.ill_since_s < 0 and self.normal.background is not None:
+            self._learn(evidence.values, surprise, warm)
+        return Second(start_s, evidence.values, surprise, evidence.since_s, evidence.boxes, warm)
 
-    def _health(
-        self, start_s: float, times_s: NDArray[np.float64], grey: NDArray[np.uint8], values: NDArray[np.float32], since: NDArray[np.float32]
-    ) -> None:
-        background = self.normal.background
-        assert background is not None
-        if self.busy is None:
-            self.busy = np.zeros_like(background.mean)
+    def _look(self, start_s: float, times_s: NDArray[np.float64], grey: NDArray[np.uint8], evidence: Evidence) -> None:
+        """What moves and stands in the picture."""
+        for time_s, picture in zip(times_s, grey, strict=True):
+            seen = self._picture(float(time_s), picture, evidence)
+        assert self.normal.background is not None and self.busy is not None and self.known is not None
+        cells.follow(self.normal.background, seen, 1.0, ABSORB_S)
+        self.busy += (seen.mask - self.busy) * np.float32(1 / BUSY_S)
+        self.crowd += (float(seen.mask.mean()) - self.crowd) / CROWD_S
+        present = np.maximum(cv2.resize(seen.mask.astype(np.float32), (COLUMNS, ROWS), interpolation=cv2.INTER_AREA), self.tinted * 0.7)
+        present = cv2.blur(present, (5, 5))
+        self.dwell += (present - self.dwell) * np.float32(1 / DWELL_S)
+        self._things(start_s, evidence)
+        if self.watched_s > WAKING_S:
+            evidence.say("crowd", float(np.log((self.crowd + 0.005) / (self.normal.most + 0.005))))
+            self._lasting("agitation", self.stir, self.known.stir, evidence)
+            self._lasting("dwell", self.dwell * 10, self.known.dwell * 10, evidence)
+
+    def _health(self, start_s: float, times_s: NDArray[np.float64], grey: NDArray[np.uint8], evidence: Evidence) -> None:
         reference = self.normal.view
         assert reference is not None
+        if self.busy is None:
+            self.busy = np.zeros_like(reference)
         now = grey.mean(axis=0, dtype=np.float32)
         view = health.compare(now, reference, self.busy < 0.2)
-        usual = self.fine
-        values[CUE["blackout"]] = max(0.0, -np.log(max(view.light / usual[0], 0.02)))
-        lost = max(0.0, -np.log(max(view.detail / max(usual[2], 0.05), 0.05)))
-        unlike = max(0.0, 1 - view.alike / max(usual[1], 0.05))
-        elsewhere = view.busy > 0.75 * max(usual[2], 0.2)
-        values[CUE["moved" if elsewhere else "defocus"]] = unlike if elsewhere else lost
+        light, alike, detail = (max(0.05, float(v)) for v in self.fine)
+        lost = max(0.0, -float(np.log(max(view.detail / detail, 0.05))))
+        unlike = max(0.0, 1 - view.alike / alike)
+        evidence.say("blackout", -float(np.log(max(view.light / light, 0.02))))
+        # Noise keeps a picture busy, so only the place's own structure tells blur; where none of it is left but another is, it moved.
+        elsewhere = view.busy > 0.75 * max(detail, 0.2) and view.detail < 0.3 * detail
+        evidence.say("moved" if elsewhere else "defocus", unlike if elsewhere else lost)
         self._frozen(times_s, grey)
-        values[CUE["freeze"]] = max(0.0, self.still_for_s - 3 * self.normal.longest_freeze_s)
-        since[CUE["freeze"]] = start_s - self.still_for_s
+        evidence.say("freeze", self.still_for_s - 3 * self.normal.longest_freeze_s, since_s=start_s - self.still_for_s)
         if self.ill_since_s < 0 and lost < 0.3 and unlike < 0.3:
             reference += (now - reference) * np.float32(1 / VIEW_S)
-            self.fine += (np.array([view.light, view.alike, view.detail], np.float32) - usual) * np.float32(
-                0.2 if self.watched_s < 10 else 0.01
-            )
+            usual = np.array([view.light, view.alike, view.detail], np.float32)
+            self.fine += (usual - self.fine) * np.float32(0.2 if self.watched_s < 10 else 0.01)
 
     def _frozen(self, times_s: NDArray[np.float64], grey: NDArray[np.uint8]) -> None:
         for time_s, picture in zip(times_s, grey, strict=True):
             if self.last is not None:
                 change = float(np.abs(picture[::2, ::2].astype(np.int16) - self.last[::2, ::2]).mean())
-                if self.watched_s <= 60:
-                    self.floor = change if self.floor == 0 else min(self.floor * 1.01, max(change, self.floor * 0.5))
-                still = change < max(0.02, 0.25 * self.floor)
-                self.still_for_s = self.still_for_s + (time_s - self.last_s) if still else max(0.0, self.still_for_s - 0.8)
+                self._usual_change(change)
+                still = change < max(0.02, STILL_SHARE * self.floor)
+                self.lively = 0 if still else self.lively + 1
+                # A single change is the codec's key picture; several are life.
+                kept_s = max(0.0, self.still_for_s - 0.4) if self.lively < LIVELY_PICTURES else 0.0
+                self.still_for_s = self.still_for_s + (time_s - self.last_s) if still else kept_s
             self.last, self.last_s = picture, float(time_s)
 
-    def _ill(self, start_s: float, ill: bool, grey: NDArray[np.uint8]) -> None:
+    def _usual_change(self, change: float) -> None:
+        """Learn what the sensor's noise alone changes: a low quantile, since traffic only adds to it."""
+        if len(self.changes) < FLOOR_PICTURES:
+            self.changes.append(change)
+            self.floor = float(np.quantile(self.changes, 0.1)) if len(self.changes) % 10 == 0 else self.floor
+        elif change > 0.6 * self.floor:
+            self.floor *= 1.0005 if change > self.floor else 0.995
+
+    def _ill(self, start_s: float, ill: bool) -> None:
         if not ill:
             self.ill_since_s = -1.0
             return
@@ -161,34 +228,20 @@ class Watch:
             self.ill_since_s = start_s
             self.tracks.active = []
         if start_s - self.ill_since_s > MOVED_FOR_GOOD_S:
-            self.waiting, self.waiting_s, self.ill_since_s = [], [], -1.0
-            self.normal.background, self.normal.view, self.watched_s = None, None, 0.0
+            self.ill_since_s, self.watched_s = -1.0, 0.0
+            self.normal.background = self.normal.view = self.busy = self.last_level = None
 
-    def _picture(
-        self,
-        time_s: float,
-        grey: NDArray[np.uint8],
-        values: NDArray[np.float32],
-        boxes: NDArray[np.float32],
-        since: NDArray[np.float32] | None = None,
-    ) -> None:
-        background = self.normal.background
-        assert background is not None
-        seen = cells.look(background, grey)
-        passed_s = 0.2
+    def _picture(self, time_s: float, grey: NDArray[np.uint8], evidence: Evidence | None) -> cells.Seen:
+        assert self.normal.background is not None
+        seen = cells.look(self.normal.background, grey)
         self._stirred(seen)
-        cells.follow(background, seen, passed_s, ABSORB_S)
-        if self.busy is not None:
-            self.busy += (seen.mask - self.busy) * np.float32(0.002)
-        share = float(seen.mask.mean())
-        self.crowd += (share - self.crowd) * 0.02
-        values[CUE["crowd"]] = max(0.0, np.log((self.crowd + 0.005) / (self.normal.most + 0.005))) if self.watched_s > 30 else 0.0
         for track in self.tracks.step(time_s, seen.blobs):
             if track.worst < GUARD:
                 self.normal.learn_track(track)
         for track in self.tracks.active:
             if track.seen_s == time_s:
-                self._go(track, time_s, passed_s, values, boxes, since)
+                self._go(track, time_s, evidence)
+        return seen
 
     def _stirred(self, seen: cells.Seen) -> None:
         """Lasting change where something stands out, per cell and its surroundings."""
@@ -198,81 +251,86 @@ class Watch:
             self.stir += (energy - self.stir) * np.float32(0.2 / STIR_S)
         self.last_level = seen.level
 
-    def _agitation(self, values: NDArray[np.float32], boxes: NDArray[np.float32]) -> None:
-        assert self.known is not None
-        excess = np.log((self.stir + 0.3) / (self.known.stir + 0.3 * float(self.known.stir.max()) + 0.3))
+    def _lasting(self, cue: str, now: NDArray[np.float32], most: NDArray[np.float32], evidence: Evidence) -> None:
+        """Say where something goes on more lastingly than it ever did, there and (by a third) anywhere."""
+        excess = np.log((now + 0.3) / (most + 0.3 * float(most.max()) + 0.3))
         row, column = np.unravel_index(int(np.argmax(excess)), excess.shape)
-        _raise(values, boxes, "agitation", float(excess[row, column]), _cell_box(int(row), int(column), 2))
+        evidence.say(cue, float(excess[row, column]), _cell_box(int(row), int(column), 2))
 
-    def _go(
-        self,
-        track: Track,
-        time_s: float,
-        passed_s: float,
-        values: NDArray[np.float32],
-        boxes: NDArray[np.float32],
-        since: NDArray[np.float32] | None,
-    ) -> None:
+    def _go(self, track: Track, time_s: float, evidence: Evidence | None) -> None:
+        """One step of a track: remember it for learning, and compare it with what is usual there."""
         _, x, y, _, h, _ = track.now
         row, column = cell_of(x, y + h / 2 - 1)
         velocity = track.velocity()
         speed = float(np.hypot(*velocity)) if velocity else 0.0
-        moving = velocity is not None and speed > 2 + 0.15 * h
+        moving = speed > 2 + 0.15 * h
         direction = float(np.arctan2(velocity[1], velocity[0])) if velocity else 0.0
         track.path.append((row, column, speed if moving else 0.0, direction))
         if np.hypot(x - track.anchor[1], y - track.anchor[2]) > 4 + 1.2 * h:
             track.anchor = (time_s, x, y)
-        if self.known is None or since is None or track.age_s < 0.6:
+        if self.known is None or evidence is None or track.age_s < 0.4:
             return
-        known, box = self.known, _track_box(track)
-        reach = float(known.away[row, column])
-        track.strange_s = (
-            track.strange_s + passed_s * min(1.0, reach / (3 + 0.4 * h)) if reach > 5 else max(0.0, track.strange_s - passed_s)
-        )
+        box = _track_box(track)
+        self._whereabouts(track, time_s, row, column, box, evidence)
+        evidence.say("loiter", time_s - track.anchor[0], box, track.anchor[0])
+        if moving:
+            self._pace(track, speed, direction_bin(direction), self.known.at(row, column), box, evidence)
+
+    def _whereabouts(self, track: Track, time_s: float, row: int, column: int, box: Box, evidence: Evidence) -> None:
+        assert self.known is not None
+        reach, height = float(self.known.away[row, column]), track.now[4]
+        if reach > 5:
+            track.strange_s += PICTURE_S * min(1.0, reach / (3 + 0.4 * height))
+        else:
+            track.strange_s = max(0.0, track.strange_s - PICTURE_S)
         sure = self.normal.tracks / (self.normal.tracks + 8)
-        born = track.born_s
-        self._say("intrusion", track.strange_s * sure, box, max(born, time_s - track.strange_s), values, boxes, since)
-        self._say("loiter", time_s - track.anchor[0], box, track.anchor[0], values, boxes, since)
-        if moving and velocity is not None:
-            near = known.count[row, column]
-            z = float((np.log(speed) - known.mean[row, column]) / known.spread[row, column]) * near / (near + 2)
-            track.fast = min(z, track.fast + 1.0) if z > track.fast else z
-            self._say("fast", track.fast, box, born, values, boxes, since)
-            flow = known.flow[row, column]
-            total, k = float(flow.sum()), direction_bin(direction)
-            share = (flow[k - 1] + flow[k] + flow[(k + 1) % len(flow)] + 1) / (total + len(flow) / 3)
-            track.wrong += (float(np.log(3 / len(flow) / share)) - track.wrong) * min(1.0, passed_s / WRONG_S)
-            self._say("wrong_way", track.wrong, box, born, values, boxes, since)
+        evidence.say("intrusion", track.strange_s * sure, box, max(track.born_s, time_s - track.strange_s))
 
-    def _say(
-        self,
-        cue: str,
-        value: float,
-        box: tuple[float, ...],
-        since_s: float,
-        values: NDArray[np.float32],
-        boxes: NDArray[np.float32],
-        since: NDArray[np.float32],
-    ) -> None:
-        if _raise(values, boxes, cue, value, box):
-            since[CUE[cue]] = since_s
+    def _pace(self, track: Track, speed: float, heading: int, here: Here, box: Box, evidence: Evidence) -> None:
+        z = (float(np.log(speed)) - here.mean) / here.spread * here.count / (here.count + 2)
+        track.fast = min(z, track.fast + 1.0)
+        evidence.say("fast", track.fast, box, track.born_s)
+        total = float(here.flow.sum())
+        share = (here.flow[heading - 1] + here.flow[heading] + here.flow[(heading + 1) % len(here.flow)] + 1) / (total + len(here.flow) / 3)
+        track.wrong += (float(np.log(3 / len(here.flow) / share)) - track.wrong) * min(1.0, PICTURE_S / WRONG_S)
+        evidence.say("wrong_way", track.wrong, box, track.born_s)
 
-    def _things(self, start_s: float, values: NDArray[np.float32], boxes: NDArray[np.float32], since: NDArray[np.float32]) -> None:
+    def _things(self, start_s: float, evidence: Evidence) -> None:
+        """What came and stands still; where something left, the ground is taken for background at once."""
         background = self.normal.background
         assert background is not None and self.known is not None
-        for x, foot, w, h, _, age_s, newness in cells.still_things(background, 3.0):
-            row, column = cell_of(x, foot - h / 2)
-            window = (slice(max(0, int(foot - h) - 1), int(foot) + 2), slice(max(0, int(x - w / 2) - 1), int(x + w / 2) + 2))
+        for x, foot, w, h, _, age_s, newness in cells.still_things(background, 3.0).tolist():
             if newness < 0.8:
                 where = np.zeros(background.mean.shape, bool)
+                window = (slice(max(0, int(foot - h) - 1), int(foot) + 2), slice(max(0, int(x - w / 2) - 1), int(x + w / 2) + 2))
                 where[window] = background.steady_s[window] > 2
                 cells.absorb(background, where)
                 continue
-            box = ((x - w / 2) / 160, (foot - h) / 90, (x + w / 2) / 160, foot / 90)
-            self._say("still", age_s - float(self.known.still_s[row, column]), box, start_s - age_s, values, boxes, since)
+            usual_s = float(self.known.still_s[cell_of(x, foot - h / 2)])
+            box = ((x - w / 2) / WIDTH, (foot - h) / HEIGHT, (x + w / 2) / WIDTH, foot / HEIGHT)
+            evidence.say("still", age_s - usual_s, box, start_s - age_s)
 
-    def _colours(self, colour: NDArray[np.uint8], values: NDArray[np.float32], boxes: NDArray[np.float32]) -> None:
-        """Fire: a spot that turned red and bright, stays so, and flickers."""
+    def _colours(self, colour: NDArray[np.uint8], evidence: Evidence) -> None:
+        """What stands out by its colour alone, and fire."""
+        if not len(colour):
+            return
+        assert self.known is not None
+        if self.tint is None:
+            self.tint_waiting += list(colour)
+            if len(self.tint_waiting) >= TINT_PICTURES:
+                self.tint, self.tint_waiting = cells.Tint.learn(np.stack(self.tint_waiting)), []
+        else:
+            self.tinted = cells.coloured(self.tint, colour[-1], 1 / TINT_S).astype(np.float32)
+            strange = self.tinted * self.known.colourless
+            self.strange_s = np.maximum(0, self.strange_s + np.where(strange > 0, 1, -1)).astype(np.float32)
+            row, column = np.unravel_index(int(np.argmax(self.strange_s)), self.strange_s.shape)
+            lasts_s = float(self.strange_s[row, column])
+            sure = self.normal.seconds / (self.normal.seconds + 120)
+            evidence.say("intrusion", lasts_s * sure, _cell_box(int(row), int(column), 1), evidence.start_s - lasts_s)
+        self._fire(colour, evidence)
+
+    def _fire(self, colour: NDArray[np.uint8], evidence: Evidence) -> None:
+        """A spot that turned red and bright, stays so, and flickers."""
         for picture in colour:
             rgb = picture.astype(np.float32)
             red = np.where((rgb[:, :, 0] > rgb[:, :, 1]) & (rgb[:, :, 0] > 90), rgb[:, :, 0] - rgb[:, :, 2], 0)
@@ -284,73 +342,54 @@ class Watch:
             usual += (recent - usual) * np.float32(0.003 if self.watched_s > 30 else 0.05)
             burn = np.clip((recent - usual) / 60, 0, 1.5) * np.clip(unrest / 8, 0.3, 1.2)
             row, column = np.unravel_index(int(np.argmax(burn)), burn.shape)
-            _raise(values, boxes, "fire", float(burn[row, column]), _cell_box(int(row), int(column), 1))
+            evidence.say("fire", float(burn[row, column]), _cell_box(int(row), int(column), 1))
 
-    def _surprise(self, values: NDArray[np.float32], boxes: NDArray[np.float32], tails: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _surprise(self, evidence: Evidence) -> NDArray[np.float32]:
         """(cues,) how far each value is beyond its tail's beginning, in factors of e of rarity; below 0 nothing is unusual."""
-        start, step = tails
+        assert self.known is not None
+        start, step = self.known.tails
         start = start.copy()
-        for cue, value, x, y in self.normal.exemplars:
-            k = int(cue)
-            middle = ((boxes[k, 0] + boxes[k, 2]) / 2, (boxes[k, 1] + boxes[k, 3]) / 2)
-            if max(abs(middle[0] - x), abs(middle[1] - y)) < NEAR:
-                start[k] = max(start[k], value * 1.1)
-        return np.asarray((values - start) / step, np.float32)
+        for cue, value, x, y in self.normal.exemplars.tolist():
+            x0, y0, x1, y1 = evidence.boxes[int(cue)]
+            if max(abs((x0 + x1) / 2 - x), abs((y0 + y1) / 2 - y)) < NEAR:
+                start[int(cue)] = max(start[int(cue)], value * 1.1)
+        return np.asarray((evidence.values - start) / step, np.float32)
 
-    def _learn(self, start_s: float, values: NDArray[np.float32], surprise: NDArray[np.float32], warm: bool, ill: bool) -> None:
-        calm = warm or float(surprise.max()) < GUARD
-        for track in self.tracks.active:
-            if not calm:
-                track.worst = max(track.worst, float(surprise.max()) if not warm else 0.0)
-        if ill:
-            return
-        assert self.normal.background is not None
-        if calm:
+    def _learn(self, values: NDArray[np.float32], surprise: NDArray[np.float32], warm: bool) -> None:
+        """Take the second for normal unless something speaks against it."""
+        assert self.normal.background is not None and self.known is not None
+        most = float(surprise.max())
+        if warm or most < GUARD:
             self.normal.seconds += 1
             self.normal.stir = np.maximum(self.normal.stir * np.float32(0.9998), self.stir)
-            if warm:
-                self.normal.longest_freeze_s = max(self.normal.longest_freeze_s, self.still_for_s)
+            self.normal.tinted_s += self.tinted
+            self.normal.dwell = np.maximum(self.normal.dwell * np.float32(0.9998), self.dwell)
             self.normal.most = max(self.normal.most * 0.9999, self.crowd)
             steady = self.normal.background.steady_s.reshape(ROWS, CELL_PX, COLUMNS, CELL_PX).max(axis=(1, 3))
             self.normal.still_s = np.maximum(self.normal.still_s, np.where(steady < 60, steady, 0))
-        if self.watched_s < self.warm_up_s * 0.5:
-            return
-        self.peak = np.maximum(self.peak, np.minimum(values, self._capped()))
-        self.peak_s += 1
+        else:
+            for track in self.tracks.active:
+                track.worst = max(track.worst, most)
+        if warm:
+            self.normal.longest_freeze_s = max(self.normal.longest_freeze_s, self.still_for_s)
+        if self.watched_s >= self.warm_up_s * 0.5:
+            self.peak = np.maximum(self.peak, np.where((surprise < GUARD) | warm, values, 0))
+            self.peak_s += 1
         if self.peak_s >= PEAK_S:
             self.normal.learn_peaks(self.peak)
             self.peak, self.peak_s = np.zeros(len(NAMES), np.float32), 0.0
 
-    def _capped(self) -> NDArray[np.float32]:
-        assert self.known is not None
-        return np.asarray(self.known.tails[0] + GUARD * self.known.tails[1], np.float32)
+
+def _cell_box(row: int, column: int, around: int) -> Box:
+    x0, y0 = max(0, column - around) / COLUMNS, max(0, row - around) / ROWS
+    return x0, y0, min(COLUMNS, column + around + 1) / COLUMNS, min(ROWS, row + around + 1) / ROWS
 
 
-def _raise(values: NDArray[np.float32], boxes: NDArray[np.float32], cue: str, value: float, box: tuple[float, ...]) -> bool:
-    if value <= values[CUE[cue]]:
-        return False
-    values[CUE[cue]], boxes[CUE[cue]] = value, box
-    return True
-
-
-def _boxes() -> NDArray[np.float32]:
-    return np.tile(np.array([0, 0, 1, 1], np.float32), (len(NAMES), 1))
-
-
-def _cell_box(row: int, column: int, around: int) -> tuple[float, float, float, float]:
-    return (
-        max(0, column - around) / COLUMNS,
-        max(0, row - around) / ROWS,
-        min(COLUMNS, column + around + 1) / COLUMNS,
-        min(ROWS, row + around + 1) / ROWS,
-    )
-
-
-def _track_box(track: Track) -> tuple[float, float, float, float]:
+def _track_box(track: Track) -> Box:
     _, x, y, w, h, _ = track.now
-    return max(0.0, (x - w / 2) / 160), max(0.0, (y - h / 2) / 90), min(1.0, (x + w / 2) / 160), min(1.0, (y + h / 2) / 90)
+    return max(0.0, (x - w / 2) / WIDTH), max(0.0, (y - h / 2) / HEIGHT), min(1.0, (x + w / 2) / WIDTH), min(1.0, (y + h / 2) / HEIGHT)
 
 
 def _blank(start_s: float) -> Second:
-    nothing = np.zeros(len(NAMES), np.float32)
-    return Second(start_s, nothing, nothing.copy(), np.full(len(NAMES), start_s, np.float32), _boxes(), True)
+    nothing = Evidence(start_s)
+    return Second(start_s, nothing.values, np.full(len(NAMES), -9, np.float32), nothing.since_s, nothing.boxes, True)

@@ -1,0 +1,98 @@
+"""Anomalies on fixed cameras made from seeds: python -m benchmarks.anomalies FOLDER [--seeds 100-110] [--minutes 13]. Series are kept in FOLDER."""
+
+from __future__ import annotations
+
+import argparse
+import pickle
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+
+from model.video import TimeSpan
+from pipelines.decode_plan import DecodePlan
+from pipelines.evaluation.anomaly_scores import TOLERANCE_S, Recording, average_precision, recall_at, roc_auc
+from pipelines.evaluation.camera import Truth, make_camera
+from pipelines.evaluation.camera_scene import SCENES
+from pipelines.findings import TaskResult
+from pipelines.segments import measure_video
+from pipelines.series import Measured
+from pipelines.stores.folder import FolderBlobs
+from pipelines.tasks.anomalies import AnomalySettings, find_anomalies
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--seeds", default="100-110")
+    parser.add_argument("--minutes", type=float, default=13.0)
+    options = parser.parse_args()
+    first, _, last = options.seeds.partition("-")
+    options.folder.mkdir(parents=True, exist_ok=True)
+    table = Table()
+    for seed in range(int(first), int(last or first) + 1):
+        truth, measured = recording(options.folder, seed, options.minutes)
+        started = time.process_time()
+        result = find_anomalies(measured, (), AnomalySettings())
+        table.add(f"{seed} {truth.scene}", truth, result, time.process_time() - started)
+    table.total()
+
+
+def recording(folder: Path, seed: int, minutes: float) -> tuple[Truth, Measured]:
+    """Truth and series of one camera, made where the folder does not have them yet."""
+    video, known = folder / f"{seed}.mp4", folder / f"{seed}.truth"
+    if not known.exists():
+        known.write_bytes(pickle.dumps(make_camera(video, seed, minutes, SCENES[seed % len(SCENES)])))  # our own file, read back below
+    measured = measure_video(video, FolderBlobs(folder / "series"), str(seed), DecodePlan(sound=False), workers=1)
+    return pickle.loads(known.read_bytes()), measured
+
+
+class Table:
+    """Figures of all recordings, printed as they come."""
+
+    def __init__(self) -> None:
+        self.recordings: list[Recording] = []
+        self.by_kind: dict[str, list[float | None]] = defaultdict(list)  # delay of each event, None where missed
+        self.false: dict[str, int] = defaultdict(int)
+        self.cpu_s = 0.0
+
+    def add(self, name: str, truth: Truth, result: TaskResult, cpu_s: float) -> None:
+        scores = np.array(result.curves["anomaly"].values)
+        one = Recording(scores, tuple(e.span for e in truth.events), truth.warm_up_s)
+        self.recordings.append(one)
+        self.cpu_s += cpu_s
+        for event in truth.events:
+            raised = [f.data["raised_s"] for f in result.findings if f.span.overlap_s(event.span) > 0]
+            self.by_kind[event.kind].append(max(0.0, min(raised) - event.span.start_s) if raised else None)
+        near = [TimeSpan(max(0.0, e.span.start_s - TOLERANCE_S), e.span.end_s + TOLERANCE_S) for e in truth.events]
+        for finding in (f for f in result.findings if f.span.end_s > truth.warm_up_s):
+            if not any(finding.span.overlap_s(span) for span in near):
+                during = [d.kind for d in truth.distractions if d.span.overlap_s(finding.span)]
+                self.false[during[0] if during else "quiet"] += 1
+        auc, precision = roc_auc(scores[one.judged], one.truth[one.judged]), average_precision(scores[one.judged], one.truth[one.judged])
+        print(f"{name:16} AUC {auc:.3f}  AP {precision:.3f}  events {len(one.events)}  alarms {len(result.findings)}", flush=True)
+
+    def total(self) -> None:
+        scores, truth = (np.concatenate([part[r.judged] for r, part in self._parts(kind)]) for kind in ("scores", "truth"))
+        hours = len(scores) / 3600
+        print(f"\n{hours:.2f} h   AUC {roc_auc(scores, truth):.3f}   AP {average_precision(scores, truth):.3f}")
+        print("events found at <= n false alarms an hour:", {n: round(recall_at(self.recordings, n)[0], 3) for n in (1, 3, 6, 12)})
+        delays = [d for found in self.by_kind.values() for d in found if d is not None]
+        events = sum(len(found) for found in self.by_kind.values())
+        print(
+            f"as set: {len(delays)}/{events} events, {sum(self.false.values()) / hours:.2f} false alarms an hour, delay {np.median(delays):.1f} s"
+        )
+        for kind, found in sorted(self.by_kind.items()):
+            had = [d for d in found if d is not None]
+            print(f"  {kind:10} {len(had)}/{len(found)}" + (f"  delay {np.median(had):.1f} s" if had else ""))
+        print(f"false alarms: {dict(self.false) or 'none'}")
+        total_s = sum(len(r.scores) for r in self.recordings)
+        print(f"judging took {self.cpu_s / total_s * 3600:.1f} CPU-s an hour of video")
+
+    def _parts(self, kind: str) -> list[tuple[Recording, np.ndarray]]:
+        return [(r, r.scores if kind == "scores" else r.truth) for r in self.recordings]
+
+
+if __name__ == "__main__":
+    main()
