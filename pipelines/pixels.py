@@ -23,9 +23,8 @@ class Scaler:
     def __init__(self, width_px: int, height_px: int, pixel_format: str = "rgb24", interpolation: Interpolation = FINE) -> None:
         self.size_px = width_px, height_px
         self.pixel_format, self.interpolation = pixel_format, interpolation
-        self._reformatter = (
-            VideoReformatter()
-        )  # one for all pictures: it keeps its tables; `frame.reformat` makes them anew, at half the speed
+        # One for all pictures: it keeps its tables; `frame.reformat` makes them anew, at half the speed.
+        self._reformatter = VideoReformatter()
 
     def __call__(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
         turned = rotation_deg(frame)
