@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from model.video import TimeSpan
@@ -53,31 +53,45 @@ def main() -> None:
         print(f"  {row.low:.2f} {row.high:.2f} {row.count:5d} {row.mean_score:.3f} {row.right:.3f}")
 
 
-def film(folder: Path, kind: str, seed: int, minutes: float, fps: int | None) -> tuple[Path, Verdict]:
-    """The film and its truth, made now or earlier. The verdict's `found` is empty."""
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is known of a made film."""
+
+    kind: str
+    duration_s: float
+    breaks: tuple[TimeSpan, ...]
+    spots: tuple[TimeSpan, ...]
+
+
+def film(folder: Path, kind: str, seed: int, minutes: float, fps: int | None) -> tuple[Path, Told]:
+    """The film and its truth, made now or earlier."""
     path = folder / f"{kind}-{seed}-{minutes:g}.mp4"
     note = path.with_suffix(".json")
     if not note.exists():
         made = make_broadcast(path, kind, seed, minutes=minutes, fps=fps)
-        note.write_text(json.dumps({"duration_s": made.duration_s, "breaks": [asdict(b) for b in made.breaks]}))
+        note.write_text(
+            json.dumps(
+                {"duration_s": made.duration_s, "breaks": [asdict(b) for b in made.breaks], "spots": [asdict(s) for s in made.spots]}
+            )
+        )
     told = json.loads(note.read_text())
-    return path, Verdict(kind, told["duration_s"], (), tuple(TimeSpan(**b) for b in told["breaks"]))
+    return path, Told(kind, told["duration_s"], *(tuple(TimeSpan(**span) for span in told[name]) for name in ("breaks", "spots")))
 
 
-def judged(path: Path, truth: Verdict) -> Verdict:
+def judged(path: Path, truth: Told) -> Verdict:
     began = time.process_time()
     measured = measure_video(path, FolderBlobs(path.parent / "series"), path.stem, PLAN)
     result = find_ads(measured, find_shots(measured), EVERYTHING)
     found = tuple((f.span, f.score) for f in result.findings if f.kind == "break")
-    print(f"{path.stem}: {len(found)} of {len(truth.true)} breaks, judged in {time.process_time() - began:.1f} s of CPU", flush=True)
-    return Verdict(truth.kind, truth.duration_s, found, truth.true)
+    print(f"{path.stem}: {len(found)} of {len(truth.breaks)} breaks, judged in {time.process_time() - began:.1f} s of CPU", flush=True)
+    return Verdict(truth.kind, truth.duration_s, found, truth.breaks)
 
 
 def with_score(verdict: Verdict, least: float) -> Verdict:
     return Verdict(verdict.kind, verdict.duration_s, tuple(f for f in verdict.found if f[1] >= least), verdict.true)
 
 
-def comskip(path: Path, truth: Verdict) -> Verdict:
+def comskip(path: Path, truth: Told) -> Verdict:
     """comskip with its defaults, its EDL kept beside the film."""
     kept = path.with_suffix(".edl")
     if not kept.exists():
@@ -89,7 +103,7 @@ def comskip(path: Path, truth: Verdict) -> Verdict:
             kept.write_text(made.read_text() if made.exists() else "")
     rows = [line.split() for line in kept.read_text().splitlines() if line.strip()]
     found = tuple((TimeSpan(float(row[0]), float(row[1])), 1.0) for row in rows if float(row[1]) > float(row[0]))
-    return Verdict(truth.kind, truth.duration_s, found, truth.true)
+    return Verdict(truth.kind, truth.duration_s, found, truth.breaks)
 
 
 if __name__ == "__main__":

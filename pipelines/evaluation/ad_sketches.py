@@ -288,13 +288,13 @@ def _bars(author: _Author) -> Sums | None:
     times = np.arange(0, author.shots[-1].end_s, 1.0)
     other = np.array([author.shots[k].spot >= 0 for k in _shot_at(author.shots, times)])
     other ^= author.rng.random(len(times)) < author.rng.choice([0, 0.03])
-    return sums_of(times, np.where(other, 1.0, -1.0))
+    return sums_of(times, other.astype(np.float64))
 
 
 def _sounds(author: _Author) -> tuple[Series, Series, Series]:
     """(momentary loudness, mel, level) as the sound's measurements name them."""
     rng = author.rng
-    times = np.arange(MEL_STEP_S / 2, author.shots[-1].end_s, MEL_STEP_S)
+    times = np.arange(MEL_STEP_S / 2, author.shots[-1].end_s, MEL_STEP_S, dtype=np.float64)
     shots = [author.shots[k] for k in _shot_at(author.shots, times)]
     count = len(times)
     gains, notes = _wander(rng, count, 0.6), rng.integers(0, 5, count // 2 + 1).repeat(2)[:count]
@@ -309,10 +309,10 @@ def _sounds(author: _Author) -> tuple[Series, Series, Series]:
         mel[k] = -45 + base + gain + bands[k] * 4 * roughness + (melodies[notes[k]] if music else 0)
         level[k] = -24 + gain
     tenths = np.repeat(level, 2)
-    tenths_s = np.arange(len(tenths)) * LEVEL_STEP_S + LEVEL_STEP_S / 2
+    tenths_s = np.arange(len(tenths), dtype=np.float64) * LEVEL_STEP_S + LEVEL_STEP_S / 2
     power = np.convolve(10 ** (tenths / 10), np.ones(4) / 4, mode="same")
     stored = np.clip(np.rint((mel + 110) / 0.5), 0, 255).astype(np.uint8)
-    return Series(tenths_s, 10 * np.log10(power)), Series(times, stored), Series(tenths_s, tenths)
+    return Series(tenths_s, np.asarray(10 * np.log10(power), np.float64)), Series(times, stored), Series(tenths_s, tenths)
 
 
 def _wander(rng: Generator, count: int, keep: float) -> NDArray[np.float64]:

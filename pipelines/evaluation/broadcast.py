@@ -40,6 +40,7 @@ KINDS = (
     "sponsored",
     "clean",
 )
+MOST_ADS = 0.35  # of a film
 SPOT_LENGTHS_S = (10, 15, 15, 20, 20, 30, 30, 30, 45, 60)
 
 
@@ -137,6 +138,9 @@ def _schedule(rng: Generator, recipe: Recipe, programme: Programme, total_s: flo
         count = min(count, max(1, int(total_s // 100))) if count else 0
     pool = [make_spot(rng, length, programme, size, rate_hz) for length in rng.choice(SPOT_LENGTHS_S, 5)] if recipe.same_spots else []
     breaks = [list(_break(rng, recipe, programme, pool, size, rate_hz, total_s)) for _ in range(count)]
+    while len(breaks) > 1 and sum(p.seconds for b in breaks for p in b) > MOST_ADS * total_s:
+        breaks.pop()
+    count = len(breaks)
     left_s = total_s - sum(p.seconds for b in breaks for p in b)
     shares = rng.dirichlet(np.full(count + 1, 4.0)) * max(left_s, total_s * 0.4)
     for number, share_s in enumerate(shares):

@@ -18,9 +18,11 @@ SHAPE_PX = (180, 320)
 BORDER = 0.3  # logos live in the outer rows and columns, this share of the picture deep
 OUTLASTS = 0.6  # share of the cuts across which an edge of a logo is still there; scenery: below 0.3
 AT_LEAST_CUTS = 8
-AT_LEAST_SHARE = 0.35  # of the time; what shows less is a caption, not the channel
+AT_LEAST_SHARE = 0.5  # of the time; what shows less is a caption, or the bars around ads, not the channel
 AT_LEAST_PX = 16
 SMOOTH_S = 5
+BRIGHT = 165.0  # luma of a ground on which a white logo may be lost
+SEEN_ON_BRIGHT = 0.35  # of bright moments the logo must be seen in for its absence to mean anything on such a ground
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,8 @@ def find_logos(measured: Measured, cuts_s: NDArray[np.float64]) -> tuple[Logo, .
     if not parts:
         return ()
     scores = _scores(measured, parts)
-    logos = [_judged(Series(scores.times_s, scores.values[:, k]), part) for k, part in enumerate(parts)]
+    ground = _ground(measured, parts, scores.times_s)
+    logos = [_judged(Series(scores.times_s, scores.values[:, k]), part, ground[:, k]) for k, part in enumerate(parts)]
     return tuple(sorted((logo for logo in logos if logo is not None), key=lambda logo: -logo.separation))
 
 
@@ -105,7 +108,22 @@ def _scores(measured: Measured, parts: list[NDArray[np.bool_]]) -> Series:
     return Series(np.concatenate(times), np.concatenate(rows))
 
 
-def _judged(score: Series, part: NDArray[np.bool_]) -> Logo | None:
+def _ground(measured: Measured, parts: list[NDArray[np.bool_]], times_s: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Luma behind each part at each time, (n, parts), from the tiny pictures; 0 where there are none."""
+    found = np.zeros((len(times_s), len(parts)))
+    for block in measured.blocks("frame.tiny"):
+        first, last = np.searchsorted(times_s, [block.times_s[0], block.times_s[-1] + 0.5]) if len(block) else (0, 0)
+        if last <= first:
+            continue
+        rows = np.searchsorted(block.times_s, times_s[first:last], side="right") - 1
+        luma = block.values[rows, 0].astype(np.float64)
+        for k, part in enumerate(parts):
+            cells = part.reshape(luma.shape[1], SHAPE_PX[0] // luma.shape[1], luma.shape[2], -1).any((1, 3))
+            found[first:last, k] = luma[:, cells].mean(1)
+    return found
+
+
+def _judged(score: Series, part: NDArray[np.bool_], ground: NDArray[np.float64]) -> Logo | None:
     """Split the seconds into those with and those without; None where they do not come apart."""
     smooth = _running_median(np.asarray(score.values, np.float64), SMOOTH_S)
     limit = _split(smooth)
@@ -118,6 +136,9 @@ def _judged(score: Series, part: NDArray[np.bool_]) -> Logo | None:
         return None
     middle = (on.mean() + off.mean()) / 2
     odds = np.clip(6 * (np.asarray(score.values) - middle) / (on.mean() - off.mean()), -3, 3)
+    is_bright = ground >= BRIGHT
+    if is_bright.any() and (odds[is_bright] > 0).mean() < SEEN_ON_BRIGHT:
+        odds[is_bright] = np.maximum(odds[is_bright], 0)
     rows, columns = np.nonzero(part)
     box = (columns.min() / SHAPE_PX[1], rows.min() / SHAPE_PX[0], np.ptp(columns) / SHAPE_PX[1], np.ptp(rows) / SHAPE_PX[0])
     x, y, width, height = (round(float(b), 3) for b in box)

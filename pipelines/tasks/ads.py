@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 from model.video import TimeSpan
 from pipelines.findings import Cue, Curve, Finding, Shot, Status, TaskResult
 from pipelines.series import Measured
-from pipelines.tasks.ads_clips import Numbers
+from pipelines.tasks.ads_clips import Flags, Numbers
 from pipelines.tasks.ads_decode import Beliefs, Lattice, believe, best_spots
 from pipelines.tasks.ads_film import gather
 from pipelines.tasks.ads_runs import Film, describe_runs
 from pipelines.tasks.ads_score import FITTED, TERMS, terms
 
 TASK = "ads"
+SURE = 0.8  # breaks this probable are set aside before the film is looked at again: other ads are no measure of it
 WORDS = {
     "logo": "the channel's logo is away",
     "bars": "the picture is framed otherwise",
@@ -89,7 +90,16 @@ def _refusal(measured: Measured, shots: tuple[Shot, ...], settings: AdSettings) 
 
 def judge(film: Film) -> Judgement:
     """The likeliest sequence of programme and spots, and how sure it is."""
-    runs = list(describe_runs(film))
+    first = _look(film, None)
+    aside = np.zeros(len(film.clips.start_s), bool)
+    for spots in _breaks(first.spots):
+        if _score(first, spots) >= SURE:
+            aside[spots[0].first : spots[-1].last + 1] = True
+    return _look(film, aside) if aside.any() and aside.mean() < 0.5 else first
+
+
+def _look(film: Film, set_aside: Flags | None) -> Judgement:
+    runs = list(describe_runs(film, set_aside))
     if not runs:
         count = len(film.clips.start_s)
         return Judgement(film, [], Beliefs(np.zeros(0), np.zeros(count), 0.0, 0.0, 0.0))

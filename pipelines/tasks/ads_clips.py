@@ -122,7 +122,7 @@ def look_of(tiny: NDArray[np.generic]) -> NDArray[np.float32]:
     count, planes, height, width = tiny.shape
     cells = tiny.astype(np.float32).reshape(count, planes, height // 3, 3, width // 2, 2).mean((3, 5))
     cells[:, 1:] *= COLOUR_WEIGHT
-    return np.asarray(cells.reshape(count, -1), np.float32)
+    return np.asarray(cells.reshape(count, planes * (height // 3) * (width // 2)), np.float32)
 
 
 def _medians(series: Series, starts: Numbers, ends: Numbers) -> Numbers:

@@ -43,12 +43,12 @@ def usual_clip_s(length_s: np.ndarray) -> float:
 
 
 def away(logos: tuple[Logo, ...]) -> Sums | None:
-    """Log-odds that the logo is away: of the clearest one. None where there is none."""
-    return sums_of(logos[0].shown.times_s, -np.asarray(logos[0].shown.values, np.float64)) if logos else None
+    """Log-odds that all of them are away: a ticker that is still there outweighs a logo lost in a bright sky. None where there is none."""
+    return sums_of(logos[0].shown.times_s, -np.max([logo.shown.values for logo in logos], axis=0)) if logos else None
 
 
 def framing(measured: Measured) -> Sums | None:
-    """+1 where the picture is framed by other bars than most of the film, -1 where by the same; None where bars tell nothing."""
+    """1 where the picture is framed by other bars than most of the film, 0 where by the same; None where bars tell nothing."""
     bars, luma = measured.get("detail.bars"), measured.get("frame.luma")
     if bars is None or luma is None:
         return None
@@ -64,7 +64,7 @@ def framing(measured: Measured) -> Sums | None:
         return None
     if _commonest(frames[is_other])[1] < FRAME_AGREED:
         return None
-    return sums_of(bars.times_s[is_bright], np.where(is_other, 1.0, -1.0))
+    return sums_of(bars.times_s[is_bright], is_other.astype(np.float64))
 
 
 def _commonest(frames: np.ndarray) -> tuple[np.ndarray, float]:

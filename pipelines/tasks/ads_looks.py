@@ -15,6 +15,7 @@ from pipelines.tasks.ads_clips import Clips, Numbers
 
 HORIZON = 500  # clips either side in which a place may return: half an hour and more of most films
 ROWS = 256  # clips worked on at a time
+FLEETING_S = 1.5
 COPY_LEVELS = 4.0  # two clips this alike may be the same recording ...
 COPY_LENGTH_S = 0.12  # ... if they last equally long ...
 COPY_CLIPS, COPY_S = 3, 6.0  # ... and so many of them follow one another
@@ -35,19 +36,28 @@ class Window:
     near: NDArray[np.float32]  # (W, W) distances among the window's own clips
 
 
-def windows(clips: Clips, reach: int) -> Iterator[tuple[range, Window]]:
-    """(start clips, window) such that all runs from those starts of at most `reach` clips lie in the window."""
+def windows(clips: Clips, reach: int, set_aside: NDArray[np.bool_]) -> Iterator[tuple[range, Window]]:
+    """(start clips, window) such that all runs from those starts of at most `reach` clips lie in the window.
+
+    set_aside: (C,) clips that are no measure of the film: advertising, as far as is known.
+    """
     count = len(clips.start_s)
     for start in range(0, count, ROWS):
         first, stop = max(0, start - 2), min(count, start + ROWS + reach)  # what comes just before a run is asked about, too
         low, high = max(0, first - HORIZON), min(count, stop + HORIZON)
         apart = distances(clips.looks[first:stop], clips.looks[low:high])
+        weighed = apart * fleeting(clips.length_s[low:high])
         copies = _copies(apart, clips.length_s, first, low)
-        usable = np.where(copies, np.inf, apart)
+        usable = np.where(copies | set_aside[None, low:high], np.inf, weighed)
         own = slice(first - low, stop - low)
         before = np.minimum.accumulate(np.pad(usable, ((0, 0), (1, 0)), constant_values=np.inf), axis=1)[:, own]
         after = np.minimum.accumulate(np.pad(usable, ((0, 0), (0, 1)), constant_values=np.inf)[:, ::-1], axis=1)[:, ::-1][:, 1:][:, own]
         yield range(start, min(count, start + ROWS)), Window(first, before, after, np.asarray(copies.any(axis=1)), apart[:, own])
+
+
+def fleeting(length_s: Numbers) -> NDArray[np.float32]:
+    """By how much further away a place counts for being shown briefly: a programme dwells on its places, other ads flash by."""
+    return (1 + FLEETING_S / np.maximum(length_s, 0.5)).astype(np.float32)
 
 
 def distances(rows: NDArray[np.float32], columns: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -12,17 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.tasks.ads_clips import Clips, Flags, Joints, Numbers
-from pipelines.tasks.ads_looks import HORIZON, ROWS, Window, distances, windows
+from pipelines.tasks.ads_looks import HORIZON, ROWS, Window, distances, fleeting, windows
 from pipelines.tasks.ads_sound import Hearing, Sums
 
 SHORTEST_S, LONGEST_S = 4.5, 95.0
 MOST_CLIPS = 110  # of one spot
+USUAL_SHARE = 0.35
 LEAST_USUAL = 4.0  # levels: below it, likeness is a matter of grain
-SPOT_LENGTHS_S = np.array([5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 40.0, 45.0, 60.0, 90.0])
+SPOT_LENGTHS_S = np.array([10.0, 15.0, 20.0, 30.0, 45.0, 60.0])
 
 FEATURES = (
     "logo",  # mean log-odds that the logo is away, 0 where no logo is trusted
-    "bars",  # share of the run framed unlike the film, less the share framed like it; 0 where the film keeps one frame
+    "bars",  # share of the run framed unlike the film; 0 where the film keeps one frame
     "look",  # log of how far its clips are from the nearest outside, over what is usual
     "look_least",  # the same for its most familiar fifth
     "return",  # log of how alike the clips before and behind it are, over what is usual
@@ -40,7 +41,7 @@ FEATURES = (
 
 @dataclass(frozen=True, slots=True)
 class Film:
-    """All that is known of a film's clips. logo: log-odds that it is away; bars: +1 framed unlike the film, -1 like it."""
+    """All that is known of a film's clips. logo: log-odds that it is away; bars: 1 where framed unlike the film."""
 
     joints: Joints
     clips: Clips
@@ -62,11 +63,14 @@ class Runs:
     features: NDArray[np.float64]
 
 
-def describe_runs(film: Film) -> Iterator[Runs]:
-    """All runs of a spot's possible length, some hundred start clips at a time."""
+def describe_runs(film: Film, set_aside: Flags | None = None) -> Iterator[Runs]:
+    """All runs of a spot's possible length, some hundred start clips at a time.
+
+    set_aside: (C,) clips that need not be compared with, being advertising themselves.
+    """
     if len(film.clips.start_s) < 2:
         return
-    for starts, window in windows(film.clips, MOST_CLIPS):
+    for starts, window in windows(film.clips, MOST_CLIPS, np.zeros(len(film.clips.start_s), bool) if set_aside is None else set_aside):
         parts = [part for start in starts if (part := _runs_from(film, start, window)) is not None]
         if parts:
             yield Runs(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("first", "last", "features")))
@@ -136,7 +140,7 @@ def _sounds(film: Film, start: int, lasts: NDArray[np.int64], begins: Numbers, e
     if film.hearing is None:
         return {name: np.zeros(len(lasts)) for name in ("loud", "timbre", "jump", "silence")}
     return {
-        "loud": np.clip(np.nan_to_num(film.hearing.lufs(begins, ends) - film.hearing.usual_lufs), -8, 8),
+        "loud": film.hearing.louder(begins, ends),
         "timbre": np.clip(film.hearing.novelty(begins, ends), -2, 2),
         "jump": np.clip(np.minimum(film.jumps[start], film.jumps[lasts + 1]), 0, 4),
         "silence": film.silences[start] + film.silences[lasts + 1] * 1.0,
@@ -163,20 +167,20 @@ def _ends_still(film: Film, lasts: NDArray[np.int64]) -> Numbers:
 
 
 def usual_look(clips: Clips) -> float:
-    """Median over the film of a clip's distance to the nearest one a quarter of a minute and more away, levels."""
+    """A clip's usual distance to the nearest one a quarter of a minute and more away, levels: a low quantile, for ads lie above."""
     found = []
     for first in range(0, len(clips.start_s), ROWS):
         rows = slice(first, first + ROWS)
         columns = slice(max(0, first - HORIZON), first + ROWS + HORIZON)
-        apart = distances(clips.looks[rows], clips.looks[columns])
+        apart = distances(clips.looks[rows], clips.looks[columns]) * fleeting(clips.length_s[columns])
         gap = np.maximum(clips.start_s[None, columns] - clips.end_s[rows, None], clips.start_s[rows, None] - clips.end_s[None, columns])
         apart[gap < 15] = np.inf
         found.append(apart.min(axis=1))
     values = np.concatenate(found)
     known = np.isfinite(values)
-    return max(LEAST_USUAL, _weighted_median(values[known], clips.length_s[known])) if known.any() else LEAST_USUAL
+    return max(LEAST_USUAL, _quantile(values[known], clips.length_s[known], USUAL_SHARE)) if known.any() else LEAST_USUAL
 
 
-def _weighted_median(values: Numbers, weights: Numbers) -> float:
+def _quantile(values: Numbers, weights: Numbers, share: float) -> float:
     order = np.argsort(values)
-    return float(values[order][np.searchsorted(np.cumsum(weights[order]), weights.sum() / 2)])
+    return float(values[order][np.searchsorted(np.cumsum(weights[order]), weights.sum() * share)])

@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 from pipelines.tasks.ads_clips import Numbers
 from pipelines.tasks.ads_runs import FEATURES
 
-# Evidence that grows with the time it is seen for, per UNIT_S; a minute of it is as good as two.
+# Evidence that grows with the time it is seen for, per UNIT_S, up to a point: a scene of a minute in a place that never returns is
+# no surer an ad than one of half a minute. What marks the channel itself goes on growing.
 LASTING = ("logo", "bars", "look", "look_least", "copy", "pace", "loud", "timbre")
 ONCE = ("return", "jump", "black", "silence", "standard", "still")  # evidence a run shows once, at its ends
-UNIT_S, ENOUGH_S, CLIP = 15.0, 60.0, 2.5
+MARKS = frozenset({"logo", "bars", "copy"})
+UNIT_S, ENOUGH_S, ENOUGH_OF_MARKS_S, CLIP = 15.0, 35.0, 95.0, 2.5
 TERMS = (*LASTING, "time", *ONCE, "spot", "short", "long")
 
 
@@ -37,21 +39,22 @@ class Weights:
 FITTED = Weights(
     MappingProxyType(
         {
-            "logo": 1.75, "bars": 1.75, "look": 1.45, "look_least": 2.0, "copy": 2.0, "pace": 1.56, "loud": 1.34, "timbre": 3.0,
-            "time": -1.35, "return": 0.0, "jump": 1.11, "black": 2.52, "silence": 0.03, "standard": 3.32, "still": 2.24,
-            "spot": -4.19, "short": -5.11, "long": -2.94,
+            "logo": 1.60, "bars": 3.00, "look": 0.20, "look_least": 1.75, "copy": 2.06, "pace": 1.19, "loud": 0.10, "timbre": 0.63,
+            "time": -1.90, "return": 0.32, "jump": 1.37, "black": 1.83, "silence": 0.58, "standard": 4.83, "still": 3.74,
+            "spot": -6.23, "short": -2.78, "long": -2.03,
         }
     ),
-    begin=-5.44,
-    follow=-1.05,
+    begin=-6.38,
+    follow=-2.03,
 )  # fmt: skip
 
 
 def terms(features: NDArray[np.float64], length_s: Numbers) -> NDArray[np.float64]:
     """(n, K): what the weights multiply."""
     units = np.minimum(length_s, ENOUGH_S) / UNIT_S
+    marks = np.minimum(length_s, ENOUGH_OF_MARKS_S) / UNIT_S
     value = {name: features[:, k] for k, name in enumerate(FEATURES)}
-    columns = [np.clip(value[name], -CLIP, CLIP) * units for name in LASTING]
+    columns = [np.clip(value[name], -CLIP, CLIP) * (marks if name in MARKS else units) for name in LASTING]
     columns += [units, *(value[name] for name in ONCE), np.ones(len(units))]
     columns += [np.maximum(0, 10 - length_s) / 10, np.maximum(0, length_s - 45) / 30]
     return np.stack(columns, axis=1)

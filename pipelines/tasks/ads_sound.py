@@ -16,7 +16,7 @@ from pipelines.tasks.ads_clips import Numbers
 WINDOW_S, HOP_S = 8.0, 4.0
 HORIZON_S = 1800.0  # how far a sound may return from
 NEAREST = 3
-PAUSE_DB = 18.0  # below the stretch's own level
+GATE_LU = 12.0  # below the median: a pause, not a level
 QUIET_DB = 22.0  # below the film's usual level: a silence
 
 
@@ -45,7 +45,8 @@ class Hearing:
     """A film's sound, ready to be asked about stretches."""
 
     power: Sums  # of momentary loudness
-    usual_lufs: float  # median of the film's sounding stretches
+    sounding: Sums  # LUFS where there is sound, (n,); pauses are left out
+    usual_lufs: float  # the same for the whole film: the median
     timbre: Sums  # mel bands and their squares, dB, (n, 2 B)
     window_s: Numbers  # (W,) where each comparison window begins
     windows: NDArray[np.float32]  # (W, 2 B)
@@ -55,6 +56,10 @@ class Hearing:
 
     def lufs(self, starts: Numbers, ends: Numbers) -> Numbers:
         return np.asarray(10 * np.log10(np.maximum(self.power.mean(starts, ends), 1e-12)))
+
+    def louder(self, starts: Numbers, ends: Numbers) -> Numbers:
+        """(k,) LU by which each stretch's sounding moments are above the film's, on average: pauses and peaks weigh little."""
+        return np.clip(np.nan_to_num(self.sounding.mean(starts, ends) - self.usual_lufs), -8, 8)
 
     def novelty(self, starts: Numbers, ends: Numbers) -> Numbers:
         """(k,) log of the distance to the nearest windows outside each stretch over the usual such distance. 0 where nothing is heard."""
@@ -106,7 +111,18 @@ def hearing_of(loudness: Series, mel: Series, level: Series) -> Hearing | None:
     usual = _usual_novelty(begins, windows)
     levels = level.values.astype(np.float64)
     power = sums_of(loudness.times_s, 10 ** (lufs / 10))
-    return Hearing(power, float(np.median(sounding)), timbre, begins, windows, usual, level, float(np.median(levels[levels > -60])))
+    heard = lufs > np.median(sounding) - GATE_LU
+    return Hearing(
+        power,
+        sums_of(loudness.times_s[heard], lufs[heard]),
+        float(np.median(lufs[heard])),
+        timbre,
+        begins,
+        windows,
+        usual,
+        level,
+        float(np.median(levels[levels > -60])),
+    )
 
 
 def _describe(means: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def every_sequence(chain: Lattice) -> dict[tuple[tuple[int, int], ...], float]:
     found = {}
     for taken in product((False, True), repeat=len(scores)):
         spots = tuple(run for run, is_taken in zip(scores, taken, strict=True) if is_taken)
-        if any(b[0] <= a[1] for a, b in zip(spots, spots[1:], strict=False)):
+        if any(b[0] <= a[1] for a, b in pairwise(spots)):
             continue
         steps = [chain.follow if k and spots[k - 1][1] + 1 == a else chain.begin for k, (a, _) in enumerate(spots)]
         found[spots] = sum(scores[s] for s in spots) + sum(steps)
@@ -53,7 +53,7 @@ def test_probabilities_are_sums_over_all_sequences(seed: int) -> None:
         assert beliefs.run[k] == pytest.approx(sum(p for way, p in odds.items() if run in way))
     for clip in range(CLIPS):
         assert beliefs.clip[clip] == pytest.approx(sum(p for way, p in odds.items() if any(a <= clip <= b for a, b in way)))
-    follows = sum(p * sum(b[0] == a[1] + 1 for a, b in zip(way, way[1:], strict=False)) for way, p in odds.items())
+    follows = sum(p * sum(b[0] == a[1] + 1 for a, b in pairwise(way)) for way, p in odds.items())
     assert beliefs.follow == pytest.approx(follows)
     assert beliefs.begin + beliefs.follow == pytest.approx(sum(p * len(way) for way, p in odds.items()))
 
