@@ -28,12 +28,22 @@ demo: .venv-core/.ready ## analyse a sample made on the spot, or your own film: 
 setup: .venv/.ready ## .venv with everything: torch, Ray Serve, Kafka and MinIO clients, the tools
 	@echo "== setup: .venv is ready (.venv/bin/longtake, .venv/bin/python)"
 
-test: setup ## all tests that need no server
+test: setup ## all tests that need no server and no browser
 	@echo "== test: pytest (some minutes on 2 cores)"
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest -m "not browser"
 
-test-services: ## the tests against real servers
-	@echo "== test-services: there is no suite against real servers (Kafka, MinIO, PostgreSQL) yet, so none ran"
+test-services: setup ## the tests against real servers; so far that is Chromium, installed by the system's packages where it is missing
+	@echo "== test-services: the report page in headless Chromium (a minute; suites for Kafka, MinIO and PostgreSQL are still to come)"
+	if ! command -v chromium >/dev/null && ! command -v chromium-browser >/dev/null && ! command -v google-chrome >/dev/null; then
+		if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+			echo "This needs Chromium. On Debian: sudo apt-get install chromium" >&2
+			exit 1
+		fi
+		echo "== installing Chromium (half a minute)"
+		apt-get update -qq
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null
+	fi
+	.venv/bin/python -m pytest -m browser
 
 lint: setup ## ruff and mypy
 	@echo "== lint: ruff check, ruff format --check, mypy (under a minute)"

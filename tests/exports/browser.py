@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
-needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed here; the page's behaviour was not tried")
+needs_browser = pytest.mark.browser
 QUIET = (
     "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-quic",
     "--mute-audio",
@@ -134,11 +134,13 @@ class Browser:
 
 @contextmanager
 def browser(folder: Path) -> Iterator[Browser]:
-    """A fresh Chromium that keeps what it must keep in `folder`."""
+    """A fresh Chromium that keeps what it must keep in `folder`; the test is skipped where there is none."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium is installed here; the page's behaviour was not tried")
     to_read, to_write = os.pipe()
     from_read, from_write = os.pipe()
     arguments = [
-        CHROMIUM or "",
+        CHROMIUM,
         "--headless",
         "--no-sandbox",
         "--disable-gpu",
