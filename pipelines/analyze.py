@@ -15,7 +15,7 @@ from pipelines.interfaces import Blobs, UnreadableVideo
 from pipelines.judge import Case, curves, judge
 from pipelines.profiles import Wanted
 from pipelines.segments import in_worker, measure_video, regular_file
-from pipelines.series import Measured
+from pipelines.series import Measured, Missing
 from pipelines.signals.shots import find_shots
 from pipelines.stores.database import DatabaseResults
 from pipelines.storyboard import key_frames
@@ -104,16 +104,15 @@ def series_prefix(video_id: str, wanted: Wanted) -> str:
 def assemble(video: Video, settings: dict[str, object], digest: str, case: Case, results: Sequence[TaskResult], seconds: float) -> Report:
     measured = case.measured
     tasks = tuple(replace(task, findings=numbered(task.findings, video.id, digest, measured.clock)) for task in results)
-    lost_s = sum(gap.end_s - gap.start_s for gap in measured.missing)
     storyboard, trouble = _storyboard(video, tasks)
-    status, reason = overall(tasks, lost_s, trouble)
+    status, reason = overall(tasks, measured.missing, trouble)
     return Report(
         request_id=hashlib.sha256(f"{video.id} {digest}".encode()).hexdigest()[:32],
         video_id=video.id,
         name=video.path.name,
         status=status,
         reason=reason,
-        coverage=Coverage(max(0.0, measured.duration_s - lost_s), measured.duration_s),
+        coverage=Coverage(measured.seen_s, measured.total_s),
         system=SYSTEM,
         settings=settings,
         digest=digest,
@@ -137,10 +136,11 @@ def _storyboard(video: Video, tasks: Sequence[TaskResult]) -> tuple[tuple[KeyFra
         return (), f"the storyboard's pictures could not be decoded: {error}"
 
 
-def overall(tasks: Sequence[TaskResult], lost_s: float, trouble: str = "") -> tuple[Status, str]:
+def overall(tasks: Sequence[TaskResult], missing: Sequence[Missing], trouble: str = "") -> tuple[Status, str]:
     """One status for the report: what was lost first, then what could not be judged, then whether anything was found."""
-    if lost_s > 0:
-        return Status.DEGRADED, f"{lost_s:.1f} s of the file could not be decoded; the findings rest on the rest"
+    if missing:
+        reasons = "; ".join(dict.fromkeys(gap.reason for gap in missing))
+        return Status.DEGRADED, f"{sum(gap.duration_s for gap in missing):.1f} s of the file could not be decoded: {reasons}"
     if trouble:
         return Status.DEGRADED, trouble
     troubled = [t for t in tasks if t.status in (Status.DEGRADED, Status.FAILED)]
