@@ -1,4 +1,7 @@
-"""Anomalies on fixed cameras made from seeds: python -m benchmarks.anomalies FOLDER [--seeds 100-110] [--minutes 13]. Series are kept in FOLDER."""
+"""Anomalies on fixed cameras made from seeds: python -m benchmarks.anomalies FOLDER [--seeds 100-110] [--minutes 13].
+
+Videos, truth and series are kept in FOLDER.
+"""
 
 from __future__ import annotations
 
@@ -80,9 +83,8 @@ class Table:
         print("events found at <= n false alarms an hour:", {n: round(recall_at(self.recordings, n)[0], 3) for n in (1, 3, 6, 12)})
         delays = [d for found in self.by_kind.values() for d in found if d is not None]
         events = sum(len(found) for found in self.by_kind.values())
-        print(
-            f"as set: {len(delays)}/{events} events, {sum(self.false.values()) / hours:.2f} false alarms an hour, delay {np.median(delays):.1f} s"
-        )
+        rate = sum(self.false.values()) / hours
+        print(f"as set: {len(delays)}/{events} events, {rate:.2f} false alarms an hour, delay {np.median(delays):.1f} s")
         for kind, found in sorted(self.by_kind.items()):
             had = [d for d in found if d is not None]
             print(f"  {kind:10} {len(had)}/{len(found)}" + (f"  delay {np.median(had):.1f} s" if had else ""))

@@ -108,7 +108,7 @@ def _blobs(mask: NDArray[np.uint8], away: Grey) -> NDArray[np.float32]:
 def _glows(inside: NDArray[np.bool_], away: Grey) -> bool:
     """Whether a large blob fades out softly, as the light of headlamps does and a thing does not."""
     rim = cv2.morphologyEx(inside.astype(np.uint8), cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > 0
-    return float(_edges(away)[rim].mean()) < SOFT * float(away[inside].mean())
+    return bool(rim.any()) and float(_edges(away)[rim].mean()) < SOFT * float(away[inside].mean())
 
 
 def follow(background: Background, seen: Seen, passed_s: float, absorb_s: float) -> None:

@@ -72,7 +72,7 @@ def find_anomalies(
         return _unfit(
             measured, f"{measured.duration_s:.0f} s are too short to learn this camera's normal from; give a recording of it (--normal)"
         )
-    warm_up_s = 0.0 if taught else max(settings.shortest_s / 2, min(settings.warm_up_s, settings.warm_up_share * measured.duration_s))
+    warm_up_s = 0.0 if taught else _warm_up_s(settings, measured.duration_s)
     judge = Watch(warm_up_s, copy.deepcopy(normal) if normal else Normal())
     seconds = list(watch(judge, measured))
     rules = settings.rules()
@@ -84,6 +84,12 @@ def find_anomalies(
         {"threshold": 0.5, "expected_false_alarms_per_hour": settings.false_alarms_per_hour, "warm_up_s": warm_up_s,
          "normal": "another recording" if warm_up_s == 0 else "the file's own start", "tracks_learned": judge.normal.tracks},
     )  # fmt: skip
+
+
+def _warm_up_s(settings: AnomalySettings, duration_s: float) -> float:
+    """A share of a long file, but enough of a short one to see what is ordinary."""
+    enough_s = min(settings.shortest_s, 0.6 * duration_s)
+    return round(min(settings.warm_up_s, max(enough_s, settings.warm_up_share * duration_s)), 1)
 
 
 def _reason(found: Sequence[Finding], warm_up_s: float) -> str:

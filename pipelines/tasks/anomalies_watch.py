@@ -46,6 +46,7 @@ LIVELY_PICTURES = 4
 STILL_SHARE = 0.35  # of the usual change between pictures: less is no live picture
 STIR_S = 8.0
 DWELL_S = 20.0
+SURE_S = 60.0  # of learning after which nobody having been somewhere counts half
 TINT_PICTURES = 60
 TINT_S = 40.0
 WRONG_S = 1.0  # how long something must go the wrong way to count by two thirds
@@ -283,7 +284,7 @@ class Watch:
             track.strange_s += PICTURE_S * min(1.0, reach / (3 + 0.4 * height))
         else:
             track.strange_s = max(0.0, track.strange_s - PICTURE_S)
-        sure = self.normal.tracks / (self.normal.tracks + 8)
+        sure = self.normal.tracks / (self.normal.tracks + 8) * self.normal.seconds / (self.normal.seconds + SURE_S)
         evidence.say("intrusion", track.strange_s * sure, box, max(track.born_s, time_s - track.strange_s))
 
     def _pace(self, track: Track, speed: float, heading: int, here: Here, box: Box, evidence: Evidence) -> None:
@@ -325,7 +326,7 @@ class Watch:
             self.strange_s = np.maximum(0, self.strange_s + np.where(strange > 0, 1, -1)).astype(np.float32)
             row, column = np.unravel_index(int(np.argmax(self.strange_s)), self.strange_s.shape)
             lasts_s = float(self.strange_s[row, column])
-            sure = self.normal.seconds / (self.normal.seconds + 120)
+            sure = self.normal.seconds / (self.normal.seconds + SURE_S)
             evidence.say("intrusion", lasts_s * sure, _cell_box(int(row), int(column), 1), evidence.start_s - lasts_s)
         self._fire(colour, evidence)
 
