@@ -151,12 +151,12 @@ def test_a_bag_left_behind_rings_and_reaches_back_to_when_it_was_left():
 
 def test_somebody_where_nobody_goes_is_found_there():
     def walks(picture: NDArray[np.float32], time_s: float) -> NDArray[np.float32]:
-        return box(20 + int((time_s - 100) * 4), 15, 220, 5, 11)(picture) if 100 <= time_s < 120 else picture
+        return box(20 + int((time_s - 150) * 4), 15, 220, 5, 11)(picture) if 150 <= time_s < 175 else picture
 
-    result = judge(walks)
+    result = judge(walks, seconds=180)
 
-    assert [f for f in result.findings if f.span.overlap_s(TimeSpan(100, 120)) > 5]
-    assert not [f for f in result.findings if f.span.end_s < 95]
+    assert [f for f in result.findings if f.span.overlap_s(TimeSpan(150, 175)) > 5]
+    assert not [f for f in result.findings if f.span.end_s < 145]
 
 
 def test_another_recording_teaches_the_normal_so_that_nothing_is_warmed_up():
