@@ -218,7 +218,7 @@ def test_edited_footage_is_not_judged_and_says_why():
     result = find_anomalies(measured(pictures), shots)
 
     assert result.status is Status.EMPTY
-    assert "no fixed camera" in result.reason
+    assert "edited footage" in result.reason
     assert set(result.curves["anomaly"].values) == {0.0}
 
 
