@@ -49,44 +49,34 @@ def _findings_table(report: Report) -> RenderableType:
     worth = [f for f in report.findings if f.task != "shots"]
     if not worth:
         return Text("")
-    table = Table(box=None, header_style="dim", padding=(0, 1))
-    for name, justify in (
-        ("start", "right"),
-        ("end", "right"),
-        ("task", "left"),
-        ("kind", "left"),
-        ("score", "right"),
-        ("label", "left"),
-        ("id", "left"),
-    ):
-        table.add_column(name, justify=justify, no_wrap=name not in ("label",))  # type: ignore[arg-type]
+    table = _table()
     for finding in worth[:MOST_ROWS]:
-        table.add_row(*_cells(finding))
+        table.add_row(*_cells(finding, finding.span.start_s, finding.span.end_s))
     if len(worth) > MOST_ROWS:
         table.add_row("", "", "", "", "", f"... and {len(worth) - MOST_ROWS} more in the report", "")
     return table
 
 
-def _cells(finding: Finding) -> list[RenderableType]:
+def _cells(finding: Finding | FindingRow, start_s: float, end_s: float) -> list[RenderableType]:
     label = finding.label if finding.state == "found" else f"{finding.label} ({finding.state})"
-    cells = [
-        clock(finding.span.start_s),
-        clock(finding.span.end_s),
-        finding.task,
-        finding.kind,
-        f"{finding.score:.2f}",
-        label,
-        finding.id[:8],
+    return [
+        Text(cell) for cell in (clock(start_s), clock(end_s), finding.task, finding.kind, f"{finding.score:.2f}", label, finding.id[:8])
     ]
-    return [Text(cell) for cell in cells]
 
 
 def findings_table(rows: Iterable[FindingRow]) -> Table:
-    table = Table(box=None, header_style="dim", padding=(0, 1))
-    for name in ("video", "start", "end", "task", "kind", "score", "label", "state", "id"):
-        is_number, is_text = name in ("start", "end", "score"), name in ("video", "label")
-        table.add_column(name, justify="right" if is_number else "left", no_wrap=not is_text, overflow="fold")
+    """Rows of the result store, with the video each belongs to."""
+    table = _table("video")
     for row in rows:
-        cells = (row.name, clock(row.start_s), clock(row.end_s), row.task, row.kind, f"{row.score:.2f}", row.label, row.state, row.id[:8])
-        table.add_row(*map(Text, cells))
+        table.add_row(Text(row.name), *_cells(row, row.start_s, row.end_s))
+    return table
+
+
+def _table(*first: str) -> Table:
+    table = Table(box=None, header_style="dim", padding=(0, 1))
+    for name in (*first, "start", "end", "task", "kind", "score", "label", "id"):
+        is_number, is_text = name in ("start", "end", "score"), name in ("video", "label")
+        table.add_column(
+            name, justify="right" if is_number else "left", no_wrap=not is_text, overflow="fold", min_width=12 if is_text else None
+        )
     return table
