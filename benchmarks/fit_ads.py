@@ -28,8 +28,8 @@ from pipelines.tasks.ads_runs import Film, describe_runs
 from pipelines.tasks.ads_score import FITTED, TERMS, terms
 
 FREE = {"time", "spot", "short", "long"}  # may count either way
-# A logo or a frame that is trusted decides; sketches and painted films alone leave these to rarer cues that are always there.
-LEAST = {"logo": 1.6, "bars": 3.0, "look": 0.2, "loud": 0.1}
+# What the films of the fit show too rarely: a trusted logo or frame decides, and a spot spliced into a quiet recording stands out
+LEAST = {"logo": 1.6, "bars": 2.0, "resume": 1.5, "sparse": 1.5, "look": 0.2, "loud": 0.1}
 NEAR_S = 1.0
 DECAY, RATE = 0.003, 0.15
 

@@ -62,7 +62,9 @@ class _Author:
         self.angles = int(rng.integers(1, 7))
         self.variety = float(rng.choice([0, 0.03, 0.1, 0.25]))
         self.motion = float(rng.choice([0, 0.3, 1, 3]))
-        self.shot_s, self.scene_s = float(rng.choice([2, 3, 4, 6, 9, 14])), float(rng.choice([20, 40, 80, 200]))
+        self.shot_s, self.scene_s = float(rng.choice([2, 3, 4, 6, 9, 14, 40])), float(rng.choice([20, 40, 80, 200]))
+        self.cutaways = float(rng.choice([0, 0.03, 0.1]))  # shots of something seen once, in mid-scene
+        self.resume: tuple[int, tuple[float, float]] | None = None  # where the film goes on after a break
         self.again = float(rng.uniform(0.1, 1))
         self.places = [[self.paint(self.mean, self.spread)] * 1 for _ in range(int(rng.choice([1, 2, 4, 8, 14])))]
         self.angle_at = [[(float(rng.random()), float(rng.random())) for _ in range(self.angles)] for _ in self.places]
@@ -104,21 +106,25 @@ class _Author:
     def scene(self, seconds: float) -> None:
         rng = self.rng
         fresh = [k for k in range(len(self.places)) if k not in self.seen]
-        place = int(rng.choice(self.seen)) if self.seen and (not fresh or rng.random() < self.again) else fresh[0]
+        resumed, self.resume = self.resume, None
+        place = (
+            resumed[0] if resumed else int(rng.choice(self.seen)) if self.seen and (not fresh or rng.random() < self.again) else fresh[0]
+        )
         self.seen.append(place)
-        is_fresh = rng.random() < self.fresh
-        is_montage = rng.random() < self.montages
+        is_fresh = not resumed and rng.random() < self.fresh
+        is_montage = not resumed and rng.random() < self.montages
         timbre = self.timbre(music=True) if is_montage or rng.random() < 0.15 else int(rng.choice(self.voices))
         level_db = float(rng.normal(0, 1.5))
-        if rng.random() < self.dips:
+        if not resumed and rng.random() < self.dips:
             self.shoot(float(rng.uniform(0.2, 1.5)), None, (0, 0), timbre=-1 if rng.random() < 0.6 else timbre)
-        if rng.random() < self.programme_cards:
+        if not resumed and rng.random() < self.programme_cards:
             self.shoot(
                 float(rng.uniform(2, 6)), self.paint(self.mean, self.spread), (0, 0), still=True, timbre=self.timbre(music=True), ident=True
             )
-        for length_s in self.lengths(1.0 if is_montage else self.shot_s, min(seconds, 25) if is_montage else seconds):
-            texture = self.paint(self.mean, self.spread) if is_fresh else self.places[place][0]
-            at = self.angle_at[place][int(rng.integers(self.angles))]
+        for k, length_s in enumerate(self.lengths(1.0 if is_montage else self.shot_s, min(seconds, 25) if is_montage else seconds)):
+            is_new = is_fresh or rng.random() < self.cutaways
+            texture = self.paint(self.mean, self.spread) if is_new else self.places[place][0]
+            at = resumed[1] if resumed and k == 0 else self.angle_at[place][int(rng.integers(self.angles))]
             heard = int(rng.choice(self.voices)) if self.sound_by_shot else timbre
             self.shoot(
                 length_s,
@@ -177,7 +183,8 @@ def sketch(seed: int) -> Sketch:
         _programme(author, float(seconds))
         if part == count:
             break
-        last_scene = author.seen[-1:]
+        if mid_scene:
+            author.resume = (author.seen[-1], author.shots[-1].at if rng.random() < 0.6 else author.angle_at[author.seen[-1]][0])
         for k in range(int(rng.integers(1, most, endpoint=True))):
             if black_s and k == 0:
                 author.shoot(float(rng.uniform(*black_s)), None, (0, 0), timbre=-1 if silent else author.voices[0])
@@ -188,8 +195,6 @@ def sketch(seed: int) -> Sketch:
             author.add([_renumbered(shot, number) for shot in spot])
             if black_s:
                 author.shoot(float(rng.uniform(*black_s)), None, (0, 0), timbre=-1 if silent else author.voices[0])
-        if mid_scene and last_scene:
-            author.seen, author.again = last_scene, author.again
     return _measured(author)
 
 

@@ -128,7 +128,7 @@ def _judged(score: Series, part: NDArray[np.bool_], ground: NDArray[np.float64])
     smooth = _running_median(np.asarray(score.values, np.float64), SMOOTH_S)
     limit = _split(smooth)
     on, off = smooth[smooth >= limit], smooth[smooth < limit]
-    if len(on) < 10 or len(off) < 5:
+    if len(on) < max(10, AT_LEAST_SHARE * len(smooth)) or len(off) < 5:
         return None
     spread = max(0.06, float(np.hypot(on.std(), off.std())))
     separation = float(on.mean() - off.mean()) / spread

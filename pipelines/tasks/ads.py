@@ -32,6 +32,7 @@ WORDS = {
     "loud": "it is louder",
     "timbre": "it sounds like nothing else in the film",
     "return": "the programme goes on behind it where it stopped",
+    "resume": "the same picture stands before and behind it",
     "jump": "the sound changes at its ends",
     "black": "it is set off by black",
     "silence": "it is set off by silence",

@@ -55,7 +55,9 @@ def framing(measured: Measured) -> Sums | None:
     at = np.searchsorted(luma.times_s, bars.times_s, side="right") - 1
     is_bright = np.asarray(luma.values, np.float64)[np.maximum(at, 0)] > DARK_LUMA
     sides = np.asarray(bars.values, np.float64)
-    frames = np.stack([sides[:, :2].min(1), sides[:, 2:].min(1)], axis=1)[is_bright]
+    is_even = (np.abs(sides[:, ::2] - sides[:, 1::2]) <= FRAME_STEP).all(1)  # bars are as wide on either side; a dark wall is not
+    told = is_bright & is_even
+    frames = np.stack([sides[:, :2].min(1), sides[:, 2:].min(1)], axis=1)[told]
     if len(frames) < 60:
         return None
     usual, share = _commonest(frames)
@@ -64,7 +66,7 @@ def framing(measured: Measured) -> Sums | None:
         return None
     if _commonest(frames[is_other])[1] < FRAME_AGREED:
         return None
-    return sums_of(bars.times_s[is_bright], is_other.astype(np.float64))
+    return sums_of(bars.times_s[told], is_other.astype(np.float64))
 
 
 def _commonest(frames: np.ndarray) -> tuple[np.ndarray, float]:

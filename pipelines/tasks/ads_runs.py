@@ -16,6 +16,7 @@ from pipelines.tasks.ads_looks import HORIZON, ROWS, Window, distances, fleeting
 from pipelines.tasks.ads_sound import Hearing, Sums
 
 SHORTEST_S, LONGEST_S = 4.5, 95.0
+SPARSE_S = 4.0
 MOST_CLIPS = 110  # of one spot
 USUAL_SHARE = 0.35
 LEAST_USUAL = 4.0  # levels: below it, likeness is a matter of grain
@@ -27,6 +28,7 @@ FEATURES = (
     "look",  # log of how far its clips are from the nearest outside, over what is usual
     "look_least",  # the same for its most familiar fifth
     "return",  # log of how alike the clips before and behind it are, over what is usual
+    "resume",  # log of how much nearer the clips on either side are to each other than it is to anything; 0 unless it is novel
     "copy",  # share of it that comes again as a whole
     "pace",  # log of the film's usual clip length over its own
     "loud",  # LU above the film's usual loudness
@@ -35,6 +37,7 @@ FEATURES = (
     "black",  # ends set off by black: 0, 1, 2
     "silence",  # ends at which the sound stops: 0, 1, 2
     "standard",  # 1 where it lasts as long as spots do
+    "sparse",  # log of the film's mean clip length over SPARSE_S: where little is cut, a cut says more; 0 in films cut faster
     "still",  # 1 where its last clip is a still of 1 to 5 s
 )
 
@@ -95,6 +98,7 @@ def _runs_from(film: Film, start: int, window: Window) -> Runs | None:
         "black": film.joints.is_black[start] + film.joints.is_black[lasts + 1] * 1.0,
         "standard": _is_standard(film.joints, start, lasts),
         "still": _ends_still(film, lasts),
+        "sparse": np.full(len(lasts), _sparse(clips)),
     }
     return Runs(np.full(len(lasts), start), lasts, np.stack([columns[name] for name in FEATURES], axis=1))
 
@@ -113,12 +117,24 @@ def _looks(film: Film, start: int, lasts: NDArray[np.int64], window: Window) -> 
     order = np.argsort(np.where(inside, novelty, np.inf), axis=0)
     filled = np.cumsum(np.take_along_axis(weight, order, 0), axis=0)
     fifth = np.clip(0.2 * total - (filled - np.take_along_axis(weight, order, 0)), 0, np.take_along_axis(weight, order, 0))
+    least = (fifth * np.take_along_axis(novelty, order, 0)).sum(0) / fifth.sum(0)
     return {
         "look": (weight * novelty).sum(0) / total,
-        "look_least": (fifth * np.take_along_axis(novelty, order, 0)).sum(0) / fifth.sum(0),
+        "look_least": least,
+        "resume": np.clip(least + _closed(film, start, lasts, window), 0, 3) * np.clip(least, 0, 1),
         "return": _return(film, start, lasts, window),
         "copy": (weight * window.copied[low:high, None]).sum(0) / total,
     }
+
+
+def _closed(film: Film, start: int, lasts: NDArray[np.int64], window: Window) -> Numbers:
+    """Log of the usual distance over that between the clip before and the clip behind each run; -inf at the film's ends."""
+    row, columns = start - window.first - 1, lasts - window.first + 1
+    apart = np.full(len(lasts), np.inf)
+    if row >= 0:
+        there = columns < window.near.shape[0]
+        apart[there] = window.near[row, columns[there]]
+    return np.asarray(-np.log(np.maximum(apart, 1.0) / film.usual_look), np.float64)
 
 
 def _return(film: Film, start: int, lasts: NDArray[np.int64], window: Window) -> Numbers:
@@ -158,6 +174,10 @@ def _is_standard(joints: Joints, start: int, lasts: NDArray[np.int64]) -> Number
     off = [np.abs(lengths[:, None] - SPOT_LENGTHS_S).min(axis=1) for lengths in (pictures, middles)]
     nearest = np.minimum(*off)
     return np.asarray((nearest <= 0.55) * 0.5 + (nearest <= 0.15) * 0.5)
+
+
+def _sparse(clips: Clips) -> float:
+    return float(np.log(np.clip(np.mean(clips.length_s) / SPARSE_S, 1, 12)))
 
 
 def _ends_still(film: Film, lasts: NDArray[np.int64]) -> Numbers:

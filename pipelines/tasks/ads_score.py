@@ -18,7 +18,7 @@ from pipelines.tasks.ads_runs import FEATURES
 # Evidence that grows with the time it is seen for, per UNIT_S, up to a point: a scene of a minute in a place that never returns is
 # no surer an ad than one of half a minute. What marks the channel itself goes on growing.
 LASTING = ("logo", "bars", "look", "look_least", "copy", "pace", "loud", "timbre")
-ONCE = ("return", "jump", "black", "silence", "standard", "still")  # evidence a run shows once, at its ends
+ONCE = ("resume", "return", "jump", "black", "silence", "standard", "sparse", "still")  # evidence a run shows once, at its ends
 MARKS = frozenset({"logo", "bars", "copy"})
 UNIT_S, ENOUGH_S, ENOUGH_OF_MARKS_S, CLIP = 15.0, 35.0, 95.0, 2.5
 TERMS = (*LASTING, "time", *ONCE, "spot", "short", "long")
@@ -39,13 +39,13 @@ class Weights:
 FITTED = Weights(
     MappingProxyType(
         {
-            "logo": 1.60, "bars": 3.00, "look": 0.20, "look_least": 1.75, "copy": 2.06, "pace": 1.19, "loud": 0.10, "timbre": 0.63,
-            "time": -1.90, "return": 0.32, "jump": 1.37, "black": 1.83, "silence": 0.58, "standard": 4.83, "still": 3.74,
-            "spot": -6.23, "short": -2.78, "long": -2.03,
+            "logo": 2.31, "bars": 2.00, "look": 0.20, "look_least": 1.73, "copy": 1.61, "pace": 1.24, "loud": 0.15, "timbre": 0.62,
+            "time": -2.15, "resume": 1.50, "return": 0.00, "jump": 0.98, "black": 2.03, "silence": 0.00, "standard": 4.77,
+            "sparse": 1.50, "still": 3.22, "spot": -6.10, "short": -2.46, "long": -1.38,
         }
     ),
-    begin=-6.38,
-    follow=-2.03,
+    begin=-6.32,
+    follow=-1.21,
 )  # fmt: skip
 
 

