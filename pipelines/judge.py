@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,17 +29,29 @@ class Case:
     normal: Normal | None = None  # of the source, from other recordings and people's corrections
 
 
-JUDGES: Mapping[str, Callable[[Case], TaskResult]] = {
-    "shots": lambda case: list_shots(case.measured, case.shots),
-    "ads": lambda case: find_ads(case.measured, case.shots, case.wanted.ads),
-    "anomalies": lambda case: find_anomalies(case.measured, case.shots, case.wanted.anomalies, case.normal),
-    "chapters": lambda case: find_chapters(case.measured, case.shots, case.wanted.chapters),
-    "summary": lambda case: summarise(case.measured, case.shots),
+Done = Mapping[str, TaskResult]  # what tasks before this one said: a chapter is a part of the programme, not of its ads
+
+JUDGES: Mapping[str, Callable[[Case, Done], TaskResult]] = {
+    "shots": lambda case, done: list_shots(case.measured, case.shots),
+    "ads": lambda case, done: find_ads(case.measured, case.shots, case.wanted.ads),
+    "anomalies": lambda case, done: find_anomalies(case.measured, case.shots, case.wanted.anomalies, case.normal),
+    "chapters": lambda case, done: find_chapters(case.measured, programme(case.shots, done), case.wanted.chapters),
+    "summary": lambda case, done: summarise(case.measured, programme(case.shots, done)),
 }
 
 
 def judge(case: Case) -> tuple[TaskResult, ...]:
-    return tuple(JUDGES[task](case) for task in case.wanted.tasks)
+    done: dict[str, TaskResult] = {}
+    for task in case.wanted.tasks:
+        done[task] = JUDGES[task](case, done)
+    return tuple(done.values())
+
+
+def programme(shots: Sequence[Shot], done: Done) -> tuple[Shot, ...]:
+    """The shots that are not mostly inside an ad break, where ads were looked for; all of them where nothing else is left."""
+    breaks = [finding.span for finding in done["ads"].findings] if "ads" in done else []
+    kept = tuple(shot for shot in shots if not any(shot.span.overlap_s(span) > shot.span.duration_s / 2 for span in breaks))
+    return kept or tuple(shots)
 
 
 def curves(measured: Measured) -> dict[str, Curve]:
