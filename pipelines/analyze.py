@@ -13,8 +13,9 @@ from pipelines.corrections import Correction, corrected, latest
 from pipelines.findings import Coverage, KeyFrame, Report, Status, TaskResult, numbered, settings_digest
 from pipelines.interfaces import Blobs, UnreadableVideo
 from pipelines.judge import Case, curves, judge
+from pipelines.looking import in_worker, regular_file
 from pipelines.profiles import Wanted
-from pipelines.segments import in_worker, measure_video, regular_file
+from pipelines.segments import measure_video
 from pipelines.series import Measured, Missing
 from pipelines.signals.shots import find_shots
 from pipelines.stores.database import DatabaseResults

@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass
 from fractions import Fraction
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any, TypeVar, cast
 
 import av
 import numpy as np
@@ -22,9 +21,10 @@ from model.video import Clock
 from pipelines.decode_plan import DecodePlan
 from pipelines.interfaces import Blobs, UnreadableVideo
 from pipelines.limits import STANDARD, Limits
+from pipelines.looking import Look, looked_at, plain_facts, regular_file
 from pipelines.measure import measure_blocks
-from pipelines.media import VideoFacts, VideoIndex, examine
-from pipelines.series import BLOCK_S, OVERLAP_S, Measured, Missing, Series, pack, unpack
+from pipelines.media import VideoFacts, VideoIndex
+from pipelines.series import BLOCK_S, Measured, Missing, Series, pack, unpack
 from pipelines.sound import sound_blocks
 from pipelines.workers import Crew, Done, Worker, WorkerBug, WorkerDied, crew
 
@@ -33,30 +33,8 @@ HOLES, REASONS = "missing.end_s", "missing.reason"  # series of every block: unt
 UNDECODABLE = (UnreadableVideo, av.error.FFmpegError, MemoryError)
 BEAT_S = 0.25
 WASTE_S = 20.0
-T = TypeVar("T")
 LOST_S = 0.5  # shorter holes are pictures that were never meant to be shown (VP8's hidden references, fields, packed B-frames)
 LONGEST_SEGMENT = 10  # blocks; the seek and the overlap cost about 3 s of video a segment
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What reading the file's packets told."""
-
-    facts: VideoFacts
-    index: VideoIndex | None
-
-    @property
-    def has_sound(self) -> bool:
-        return any(s.kind == "audio" for s in self.facts.streams)
-
-    def lead_in_s(self, block: int) -> float:
-        """Seconds of video decoded in vain when a segment begins with this block."""
-        if self.index is None or not len(self.index.key_ticks):
-            return 0.0
-        start_s = max(0.0, block * BLOCK_S - OVERLAP_S)
-        keys = self.index.key_ticks
-        earlier = keys[: np.searchsorted(keys, self.index.clock.tick(start_s), side="right")]
-        return max(0.0, start_s - self.index.clock.seconds(int(earlier[-1] if len(earlier) else self.index.ticks[0])))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +83,12 @@ def measure_video(
         return before
     path = regular_file(path)
     with crew(workers or os.cpu_count() or 1, limits) as hands:
-        look = _looked_at(path, hands, limits)
+        look = looked_at(path, hands, limits)
         run = _Run(Work(path, look, plan, blobs, prefix), hands, limits, on_progress)
         missing = merged([*run.to_the_end(), *cut_off(look.facts, limits)])
-    measured = Measured(blobs, prefix, look.facts.duration_s, look.index.clock if look.index else None, (), missing, _plain(look.facts))
+    measured = Measured(
+        blobs, prefix, look.facts.duration_s, look.index.clock if look.index else None, (), missing, plain_facts(look.facts)
+    )
     blobs.put(f"{prefix}/manifest.json", _manifest(measured))
     return measured
 
@@ -122,40 +102,6 @@ def open_measured(blobs: Blobs, prefix: str) -> Measured | None:
     clock = Clock(Fraction(told["clock"]["time_base"]), Fraction(told["clock"]["origin_s"])) if told["clock"] else None
     missing = tuple(Missing(m["start_s"], m["end_s"], m["reason"]) for m in told["missing"])
     return Measured(blobs, prefix, told["duration_s"], clock, (), missing, told["facts"])
-
-
-def probe_video(path: Path, limits: Limits = STANDARD) -> dict[str, Any]:
-    """What a file is, as JSON values (see VideoFacts), read under limits. Raises UnreadableVideo."""
-    path = regular_file(path)
-    with crew(1, limits) as hands:
-        return _plain(_looked_at(path, hands, limits).facts)
-
-
-def in_worker(function: Callable[..., T], *arguments: object, limits: Limits = STANDARD) -> T:
-    """`function(*arguments)` under limits, for small work on a film beside its measuring. Raises WorkerDied, and what it raises."""
-    with crew(1, limits) as hands:
-        value = hands.ask(function, *arguments, computing_s=limits.block_s, waiting_s=limits.block_s, reason="it took too long")
-    return cast(T, value)
-
-
-def regular_file(path: Path) -> Path:
-    """The absolute path of a readable ordinary file; opening anything else could wait for ever. Raises UnreadableVideo."""
-    name = path.name.encode("unicode_escape").decode() if not path.name.isprintable() else path.name
-    try:
-        if not path.exists():
-            raise UnreadableVideo(f"{name} does not exist; check the name and the folder")
-        if not path.is_file():
-            raise UnreadableVideo(
-                f"{name} is {'a folder' if path.is_dir() else 'a device or a pipe'}, not a file; give the video file itself"
-            )
-        if path.stat().st_size == 0:
-            raise UnreadableVideo(f"{name} is empty (0 bytes); copy or download it again")
-        with path.open("rb"):
-            return path.absolute()
-    except OSError as error:
-        raise UnreadableVideo(f"{name} cannot be opened: {error.strerror or error}; check its permissions") from error
-    except ValueError as error:
-        raise UnreadableVideo(f"{name!r} is not a file name: {error}") from error
 
 
 def segments(blocks: list[int], workers: int, lead_in_s: Callable[[int], float]) -> deque[range]:
@@ -173,22 +119,6 @@ def segments(blocks: list[int], workers: int, lead_in_s: Callable[[int], float])
         queue.append(range(left[0], left[take - 1] + 1))
         left = left[take:]
     return queue
-
-
-def _looked_at(path: Path, hands: Crew, limits: Limits) -> Look:
-    """Probe and index in a worker, for a hostile file attacks the demuxer first."""
-    allowance_s = limits.look_allowance_s(path.stat().st_size)
-    try:
-        waiting_s = max(allowance_s, limits.patience_s)
-        look = hands.ask(look_at, path, computing_s=allowance_s, waiting_s=waiting_s, reason="reading it took too long")
-        assert isinstance(look, Look)
-    except WorkerDied as error:
-        raise UnreadableVideo(f"{path.name} cannot be read: {error}; the file is damaged or not a video") from error
-    if look.facts.duration_s <= 0:
-        raise UnreadableVideo(f"{path.name} holds neither pictures nor sound; is it the right file?")
-    if look.facts.duration_s > limits.duration_s:
-        raise UnreadableVideo(f"the time stamps of {path.name} speak of {look.facts.duration_s / 86_400:.0f} days; they are damaged")
-    return look
 
 
 class _Run:
@@ -293,11 +223,6 @@ class _Assignment:
     @property
     def seconds_done(self) -> float:
         return min(BLOCK_S, max(0.0, self.seconds - self.blocks.start * BLOCK_S)) if self.blocks else 0.0
-
-
-def look_at(path: Path) -> Look:
-    """Runs in a worker: read every packet, decode nothing."""
-    return Look(*examine(path))
 
 
 def measure_segment(send: Callable[[At | BlockDone], None], work: Work, blocks: range) -> None:
@@ -426,8 +351,3 @@ def _manifest(measured: Measured) -> bytes:
         "facts": measured.facts,
     }
     return json.dumps(told, indent=1).encode()
-
-
-def _plain(facts: VideoFacts) -> dict[str, Any]:
-    """The facts as JSON values: a Fraction is written as "25" or "30000/1001"."""
-    return {k: str(v) if isinstance(v, Fraction) else v for k, v in asdict(facts).items()}

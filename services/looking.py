@@ -22,7 +22,7 @@ def print_json(document: Any) -> None:
 
 
 def show_probe(video: Path, *, as_json: bool) -> None:
-    from pipelines.segments import probe_video
+    from pipelines.looking import probe_video
 
     facts = probe_video(video)
     if as_json:

@@ -15,7 +15,8 @@ import pytest
 
 from pipelines.decode_plan import DecodePlan
 from pipelines.limits import Limits
-from pipelines.segments import Look, Work, look_at, measure_segment, measure_video, open_measured, segments
+from pipelines.looking import Look, look_at
+from pipelines.segments import Work, measure_segment, measure_video, open_measured, segments
 from pipelines.series import Missing, Series, unpack
 from pipelines.stores.folder import FolderBlobs
 from tests.hostile.making import Film, write_film
