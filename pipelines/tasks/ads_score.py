@@ -39,13 +39,13 @@ class Weights:
 FITTED = Weights(
     MappingProxyType(
         {
-            "logo": 2.31, "bars": 2.00, "look": 0.20, "look_least": 1.73, "copy": 1.61, "pace": 1.24, "loud": 0.15, "timbre": 0.62,
-            "time": -2.15, "resume": 1.50, "return": 0.00, "jump": 0.98, "black": 2.03, "silence": 0.00, "standard": 4.77,
-            "sparse": 1.50, "still": 3.22, "spot": -6.10, "short": -2.46, "long": -1.38,
+            "logo": 2.31, "bars": 2.00, "look": 0.20, "look_least": 1.88, "copy": 1.66, "pace": 1.15, "loud": 0.21, "timbre": 0.66,
+            "time": -2.18, "resume": 1.50, "return": 0.00, "jump": 1.04, "black": 1.90, "silence": 0.00, "standard": 4.81,
+            "sparse": 1.50, "still": 3.05, "spot": -6.28, "short": -2.35, "long": -1.49,
         }
     ),
-    begin=-6.32,
-    follow=-1.21,
+    begin=-6.13,
+    follow=-1.01,
 )  # fmt: skip
 
 

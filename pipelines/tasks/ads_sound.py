@@ -16,6 +16,7 @@ from pipelines.tasks.ads_clips import Numbers
 WINDOW_S, HOP_S = 8.0, 4.0
 HORIZON_S = 1800.0  # how far a sound may return from
 NEAREST = 3
+SILENCE_DB = -120.0
 GATE_LU = 12.0  # below the median: a pause, not a level
 QUIET_DB = 22.0  # below the film's usual level: a silence
 
@@ -99,7 +100,7 @@ def listen(measured: Measured) -> Hearing | None:
 
 def hearing_of(loudness: Series, mel: Series, level: Series) -> Hearing | None:
     """None where there is next to nothing but silence."""
-    lufs = loudness.values.astype(np.float64)
+    lufs = np.nan_to_num(loudness.values.astype(np.float64), nan=SILENCE_DB)  # the meter says nan of digital silence
     sounding = lufs[lufs > -60]
     if len(sounding) < 0.2 * len(lufs) or len(sounding) < 100:
         return None
@@ -109,7 +110,7 @@ def hearing_of(loudness: Series, mel: Series, level: Series) -> Hearing | None:
     begins = np.arange(0, max(mel.times_s[-1] - WINDOW_S, 0), HOP_S)
     windows = np.nan_to_num(_describe(timbre.mean(begins, begins + WINDOW_S)))
     usual = _usual_novelty(begins, windows)
-    levels = level.values.astype(np.float64)
+    levels = np.nan_to_num(level.values.astype(np.float64), nan=SILENCE_DB)
     power = sums_of(loudness.times_s, 10 ** (lufs / 10))
     heard = lufs > np.median(sounding) - GATE_LU
     return Hearing(
