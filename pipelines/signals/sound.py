@@ -71,7 +71,7 @@ def _own(sound: BlockSound, times_s: NDArray[np.float64], values: NDArray[np.gen
 
 
 def _loudness(sound: BlockSound, column: int, window_s: float) -> Series:
-    values = np.maximum(sound.loudness[:, column], SILENCE_DB)
+    values = np.fmax(sound.loudness[:, column], SILENCE_DB)  # the filter says "nan" of digital silence
     # In tenths of a second, so that a value's time is the same double in whatever block it is measured.
     tenths = round(sound.first_s * 10) + np.arange(1, len(values) + 1) - round(window_s * 5)
     return _own(sound, tenths / 10, values)
