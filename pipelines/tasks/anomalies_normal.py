@@ -41,7 +41,9 @@ CUES: dict[str, tuple[float, float]] = {
 }  # fmt: skip
 NAMES = tuple(CUES)
 HEALTH = NAMES[:4]  # of the camera itself; the others are about what it sees
-LENIENT = 2.0  # least steps by which an own tail may begin later: a fault of the warm-up must not deafen a cue
+LENIENT = 2.0  # least steps by which an own tail may begin later: a fault of the warm-up must not deafen a cue,
+STEEP = 1.5  # nor stretch its tail by more
+VOUCHED = 3.0  # times as far where a person gave the recordings for normal
 YOUNG_S = 30.0  # of learning, with which an own normal is trusted half
 Grid = NDArray[np.float32]  # (ROWS, COLUMNS)
 
@@ -57,6 +59,7 @@ class Normal:
     background: Background | None = None
     view: NDArray[np.float32] | None = None  # (H, W) the empty place, unsmoothed
     seconds: float = 0.0
+    vouched: bool = False  # learned from recordings that a person called normal
     tracks: int = 0
     visits: NDArray[np.float32] = field(default_factory=lambda: np.zeros((ROWS, COLUMNS), np.float32))
     flow: NDArray[np.float32] = field(default_factory=lambda: np.zeros((ROWS, COLUMNS, DIRECTIONS), np.float32))
@@ -94,14 +97,15 @@ class Normal:
     def tails(self) -> NDArray[np.float32]:
         """(2, cues): where each cue's tail begins, and the step by which it falls by a factor of e."""
         start, step = (np.array(column, np.float32) for column in zip(*CUES.values(), strict=True))
-        most, least = start + LENIENT * step, step
+        trust = VOUCHED if self.vouched else 1.0
+        most, least = start + LENIENT * trust * step, step
         if len(self.peaks) >= 5:
             own = np.quantile(self.peaks, 1 - TAIL_SHARE, axis=0).astype(np.float32)
             start = np.maximum(start, own)
             over = np.maximum(self.peaks - start, 0)
             count = (over > 0).sum(axis=0)
             step = np.maximum(step, np.where(count > 0, over.sum(axis=0) / np.maximum(count, 1), 0))
-            start, step = np.minimum(start, most), np.minimum(step, 1.5 * least)
+            start, step = np.minimum(start, most), np.minimum(step, STEEP * trust * least)
         step[len(HEALTH) :] *= 1 + YOUNG_S / max(self.seconds, 1.0)
         return np.stack([start, step]).astype(np.float32)
 

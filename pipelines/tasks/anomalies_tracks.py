@@ -16,6 +16,7 @@ GATE_PX = 5.0  # how far a blob may be from where its track was expected, beside
 SIZE_SHARE = 0.7
 PACE_S = 0.8  # over which speed is taken
 GROWN = 1.7  # an area that changes by more is two things touching, and no measure of where one of them is
+STEADY = 0.15  # of the way in PACE_S lies in either half of it at the least
 KEPT = 64  # last points of a track
 
 
@@ -45,13 +46,20 @@ class Track:
         return self.points[-1]
 
     def velocity(self) -> tuple[float, float] | None:
-        """(px/s, px/s) over the last PACE_S; None while too new or where a box was not its own."""
+        """(px/s, px/s) over the last PACE_S; None while too new.
+
+        Each way, the slowest of a box's two edges: where one stays behind, the box grew or shrank and nothing went. What jumps at
+        once and does not go on is another thing taken for this one.
+        """
         time_s = self.points[-1][0]
         recent = [p for p in self.points[-8:] if p[0] >= time_s - PACE_S - 0.05]
-        if recent[-1][0] - recent[0][0] < PACE_S * 0.45 or not all(p[5] for p in recent):
+        if recent[-1][0] - recent[0][0] < PACE_S * 0.45:
             return None
-        passed_s = recent[-1][0] - recent[0][0]
-        return (recent[-1][1] - recent[0][1]) / passed_s, (recent[-1][2] - recent[0][2]) / passed_s
+        first, middle, last = recent[0], recent[len(recent) // 2], recent[-1]
+        passed_s = last[0] - first[0]
+        moved = [_slower(last[k] - first[k], (last[k + 2] - first[k + 2]) / 2) for k in (1, 2)]
+        steady = [STEADY * abs(m) < abs(middle[k] - first[k]) < (1 - STEADY) * abs(m) for k, m in zip((1, 2), moved, strict=True)]
+        return moved[0] / passed_s * steady[0], moved[1] / passed_s * steady[1]
 
     def strayed(self, within_s: float) -> float:
         """Pixels between here and where it was `within_s` ago."""
@@ -120,3 +128,9 @@ class Tracks:
         x, y, w, h, area = box
         self.count += 1
         self.active.append(Track(self.count, [(time_s, x, y, w, h, 0.0)], area, time_s, time_s, anchor=(time_s, x, y)))
+
+
+def _slower(moved: float, grown: float) -> float:
+    """The smaller of what two edges moved, whose middle moved by `moved` while each went outwards by `grown`; 0 if they part."""
+    least = abs(moved) - abs(grown)
+    return float(np.copysign(least, moved)) if least > 0 else 0.0

@@ -50,7 +50,9 @@ SURE_S = 100.0  # of learning after which nobody having been somewhere counts ha
 TINT_PICTURES = 60
 TINT_S = 40.0
 WRONG_S = 1.0  # how long something must go the wrong way to count by two thirds
+SLOWER = 1.0  # log of speed below the usual: what goes slower is hardly under way, and its direction says little
 FLICKER_S = 6.0
+FLICKER_LEVELS = 20.0  # of red between pictures: more is no more of a flicker
 HABITS_EVERY_S = 20.0
 NEAR = 0.1  # of the picture: what happens so close to a false alarm of the past is the same thing
 
@@ -111,7 +113,7 @@ class Watch:
     floor: float = 0.0
     changes: list[float] = field(default_factory=list)
     fine: NDArray[np.float32] = field(default_factory=lambda: np.ones(3, np.float32))  # usual light, likeness, detail
-    red: NDArray[np.float32] | None = None  # (3, 18, 32) usual excess of red, recent mean, recent variation
+    red: NDArray[np.float32] | None = None  # (4, 18, 32) usual excess of red, recent mean, flicker, last
     crowd: float = 0.0
     peak: NDArray[np.float32] = field(default_factory=lambda: np.zeros(len(NAMES), np.float32))
     peak_s: float = 0.0
@@ -293,7 +295,9 @@ class Watch:
         evidence.say("fast", track.fast, box, track.born_s)
         total = float(here.flow.sum())
         share = (here.flow[heading - 1] + here.flow[heading] + here.flow[(heading + 1) % len(here.flow)] + 1) / (total + len(here.flow) / 3)
-        track.wrong += (float(np.log(3 / len(here.flow) / share)) - track.wrong) * min(1.0, PICTURE_S / WRONG_S)
+        against = float(np.log(3 / len(here.flow) / share))
+        if against < 0 or np.log(speed) > here.mean - SLOWER:
+            track.wrong += (against - track.wrong) * min(1.0, PICTURE_S / WRONG_S)
         evidence.say("wrong_way", track.wrong, box, track.born_s)
 
     def _things(self, start_s: float, evidence: Evidence) -> None:
@@ -336,9 +340,11 @@ class Watch:
             rgb = picture.astype(np.float32)
             red = np.where((rgb[:, :, 0] > rgb[:, :, 1]) & (rgb[:, :, 0] > 90), rgb[:, :, 0] - rgb[:, :, 2], 0)
             if self.red is None:
-                self.red = np.stack([red, red, np.zeros_like(red)])
-            usual, recent, unrest = self.red
-            unrest += (np.abs(red - recent) - unrest) * np.float32(0.5 / FLICKER_S)
+                self.red = np.stack([red, red, np.zeros_like(red), red])
+            usual, recent, unrest, last = self.red
+            # What drives up in red and stops changes a spot once or twice, a fire in every picture.
+            unrest += (np.minimum(np.abs(red - last), FLICKER_LEVELS) - unrest) * np.float32(0.5 / FLICKER_S)
+            last[:] = red
             recent += (red - recent) * np.float32(0.5 / FLICKER_S)
             usual += (recent - usual) * np.float32(0.003 if self.watched_s > 30 else 0.05)
             burn = np.clip((recent - usual) / 60, 0, 1.5) * np.clip(unrest / 8, 0.3, 1.2)
