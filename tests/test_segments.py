@@ -149,7 +149,9 @@ def test_segments_are_balanced_and_cut_where_little_is_wasted():
 
 def test_ctrl_c_ends_all_workers_and_leaves_what_is_done(films: dict[str, Path], tmp_path: Path):
     code = (
-        "import sys; from pathlib import Path; from pipelines.decode_plan import DecodePlan; from pipelines.segments import measure_video\n"
+        "import signal, sys; from pathlib import Path\n"
+        "from pipelines.decode_plan import DecodePlan; from pipelines.segments import measure_video\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a test run in the background hands down that it is ignored
         "from tests.test_segments import StuckBlobs\n"
         "measure_video(Path(sys.argv[1]), StuckBlobs(Path(sys.argv[2])), 'm', DecodePlan(), workers=1)\n"
     )
