@@ -46,7 +46,7 @@ def report_to_json(report: Report, *, with_pictures: bool = False) -> dict[str, 
         "clock": {"time_base": str(report.clock.time_base), "origin_s": str(report.clock.origin_s)} if report.clock else None,
         "missing": [{**_span(span), "reason": span.reason} for span in report.missing],
         "tasks": [_task(task) for task in report.tasks],
-        "shots": [{**_span(shot.span), "opened_by": shot.opened_by} for shot in report.shots],
+        "shots": [_shot(shot) for shot in report.shots],
         "curves": _curves(report.curves),
         "storyboard": [_key_frame(n, frame, with_pictures) for n, frame in enumerate(report.storyboard)],
         "timings_s": _plain(report.timings_s),
@@ -74,7 +74,7 @@ def report_from_json(data: Mapping[str, Any], pictures: Mapping[str, bytes] | No
             digest=data["digest"],
             media=data["media"],
             tasks=tuple(_read_task(task) for task in data["tasks"]),
-            shots=tuple(Shot(_read_span(shot), shot["opened_by"]) for shot in data["shots"]),
+            shots=tuple(_read_shot(shot) for shot in data["shots"]),
             curves=_read_curves(data["curves"]),
             storyboard=tuple(_read_key_frame(frame, given) for frame in data["storyboard"]),
             timings_s=data["timings_s"],
@@ -158,6 +158,11 @@ def _span(span: TimeSpan) -> dict[str, float]:
     return {"start_s": _time(span.start_s), "end_s": _time(span.end_s)}
 
 
+def _shot(shot: Shot) -> dict[str, Any]:
+    transition = _span(shot.transition) if shot.transition else None
+    return {**_span(shot.span), "opened_by": shot.opened_by, "transition": transition, "score": _time(shot.score)}
+
+
 def _task(task: TaskResult) -> dict[str, Any]:
     return {
         "task": task.task,
@@ -235,6 +240,11 @@ def _plain(value: Any) -> Any:
 
 def _read_span(data: Mapping[str, Any]) -> TimeSpan:
     return TimeSpan(data["start_s"], data["end_s"])
+
+
+def _read_shot(data: Mapping[str, Any]) -> Shot:
+    transition = _read_span(data["transition"]) if data["transition"] else None
+    return Shot(_read_span(data), data["opened_by"], transition, data["score"])
 
 
 def _read_task(data: Mapping[str, Any]) -> TaskResult:

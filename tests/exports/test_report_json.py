@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from model.video import TimeSpan
 from pipelines.exports.report_json import (
     checked,
     read_report,
@@ -23,7 +24,7 @@ from pipelines.exports.report_json import (
     storyboard_files,
     write_report,
 )
-from pipelines.findings import Curve, Report
+from pipelines.findings import Curve, Report, Shot
 from pipelines.interfaces import WrongRequest
 from tests.exports import reports
 
@@ -164,3 +165,9 @@ def test_times_are_rounded_to_microseconds_and_fractions_stay_exact() -> None:
 
 def test_a_name_that_is_no_text_becomes_text() -> None:
     assert report_to_json(replace(reports.empty(), name="caf\udce9.mp4"))["name"] == "caf\ufffd.mp4"
+
+
+def test_a_shot_keeps_how_surely_and_over_which_stretch_it_began() -> None:
+    shots = (Shot(TimeSpan(0, 4), "start"), Shot(TimeSpan(4, 9), "dissolve", TimeSpan(3.5, 4.5), 0.75))
+
+    assert report_from_json(checked(report_to_json(replace(reports.clip(), shots=shots)))).shots == shots
