@@ -1,6 +1,7 @@
-"""Anomalies on fixed cameras made from seeds: python -m benchmarks.anomalies FOLDER [--seeds 100-110] [--minutes 13].
+"""Anomalies on fixed cameras made from seeds: python -m benchmarks.anomalies FOLDER [--seeds 100-110] [--minutes 13] [--normal 5].
 
-Videos, truth and series are kept in FOLDER.
+With --normal, a recording of that many minutes without events is the camera's normal, and every second counts. Videos, truth and series
+are kept in FOLDER.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import argparse
 import pickle
 import time
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +24,7 @@ from pipelines.findings import TaskResult
 from pipelines.segments import measure_video
 from pipelines.series import Measured
 from pipelines.stores.folder import FolderBlobs
-from pipelines.tasks.anomalies import AnomalySettings, find_anomalies
+from pipelines.tasks.anomalies import AnomalySettings, find_anomalies, learn_normal
 
 
 def main() -> None:
@@ -30,24 +32,29 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seeds", default="100-110")
     parser.add_argument("--minutes", type=float, default=13.0)
+    parser.add_argument("--normal", type=float, default=0.0, help="minutes of another recording to learn from; 0: the file's own start")
     options = parser.parse_args()
     first, _, last = options.seeds.partition("-")
     options.folder.mkdir(parents=True, exist_ok=True)
     table = Table()
     for seed in range(int(first), int(last or first) + 1):
         truth, measured = recording(options.folder, seed, options.minutes)
+        normal = learn_normal(recording(options.folder, seed, options.normal, ordinary=True)[1]) if options.normal else None
+        truth = replace(truth, warm_up_s=0.0) if normal else truth
         started = time.process_time()
-        result = find_anomalies(measured, (), AnomalySettings())
+        result = find_anomalies(measured, (), AnomalySettings(), normal)
         table.add(f"{seed} {truth.scene}", truth, result, time.process_time() - started)
     table.total()
 
 
-def recording(folder: Path, seed: int, minutes: float) -> tuple[Truth, Measured]:
-    """Truth and series of one camera, made where the folder does not have them yet."""
-    video, known = folder / f"{seed}.mp4", folder / f"{seed}.truth"
+def recording(folder: Path, seed: int, minutes: float, ordinary: bool = False) -> tuple[Truth, Measured]:
+    """Truth and series of one camera, made where the folder does not have them yet. ordinary: another take, without events."""
+    name = f"{seed}-{minutes:g}" + ("-normal" if ordinary else "")
+    video, known = folder / f"{name}.mp4", folder / f"{name}.truth"
     if not known.exists():
-        known.write_bytes(pickle.dumps(make_camera(video, seed, minutes, SCENES[seed % len(SCENES)])))  # our own file, read back below
-    measured = measure_video(video, FolderBlobs(folder / "series"), str(seed), DecodePlan(sound=False), workers=1)
+        truth = make_camera(video, seed, minutes, SCENES[seed % len(SCENES)], events=not ordinary, take=int(ordinary))
+        known.write_bytes(pickle.dumps(truth))  # our own file, read back below
+    measured = measure_video(video, FolderBlobs(folder / "series"), name, DecodePlan(sound=False), workers=1)
     return pickle.loads(known.read_bytes()), measured
 
 

@@ -101,13 +101,14 @@ def learn_normal(*recordings: Measured) -> Normal:
     """What is ordinary in one camera's recordings, taken in the order given. Raises WrongRequest where none has pictures."""
     if not recordings:
         raise WrongRequest("a normal is learned from one recording at least")
-    normal = Normal(vouched=True)
+    normal = Normal()
     for measured in recordings:
         for _ in watch(judge := Watch(measured.duration_s + 1, normal), measured):
             pass
         judge.finish()
     if normal.background is None:
         raise WrongRequest("the recordings of normal have no pictures")
+    normal.vouch()
     return normal
 
 

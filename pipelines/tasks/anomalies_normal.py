@@ -44,6 +44,7 @@ HEALTH = NAMES[:4]  # of the camera itself; the others are about what it sees
 LENIENT = 2.0  # least steps by which an own tail may begin later: a fault of the warm-up must not deafen a cue,
 STEEP = 1.5  # nor stretch its tail by more
 VOUCHED = 3.0  # times as far where a person gave the recordings for normal
+NARROW, WIDE = 0.5, 1.4  # cells: lanes lie side by side, so what is near counts fully and what is around as much as one track
 YOUNG_S = 30.0  # of learning, with which an own normal is trusted half
 Grid = NDArray[np.float32]  # (ROWS, COLUMNS)
 
@@ -59,7 +60,6 @@ class Normal:
     background: Background | None = None
     view: NDArray[np.float32] | None = None  # (H, W) the empty place, unsmoothed
     seconds: float = 0.0
-    vouched: bool = False  # learned from recordings that a person called normal
     tracks: int = 0
     visits: NDArray[np.float32] = field(default_factory=lambda: np.zeros((ROWS, COLUMNS), np.float32))
     flow: NDArray[np.float32] = field(default_factory=lambda: np.zeros((ROWS, COLUMNS, DIRECTIONS), np.float32))
@@ -70,7 +70,9 @@ class Normal:
     dwell: NDArray[np.float32] = field(default_factory=lambda: np.zeros((ROWS, COLUMNS), np.float32))
     longest_freeze_s: float = 0.0
     most: float = 0.0  # largest share of the picture that stood out
+    births: float = 0.0  # tracks that begin in a picture
     peaks: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, len(NAMES)), np.float32))
+    given: NDArray[np.float32] = field(default_factory=lambda: np.zeros((2, len(NAMES)), np.float32))  # the least that `tails` says
     exemplars: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 4), np.float32))
 
     def learn_track(self, track: Track) -> None:
@@ -94,10 +96,13 @@ class Normal:
         """values: (cues,) the largest of PEAK_S that nothing speaks against."""
         self.peaks = np.concatenate([self.peaks[-PEAKS_KEPT + 1 :], values[None]])
 
-    def tails(self) -> NDArray[np.float32]:
-        """(2, cues): where each cue's tail begins, and the step by which it falls by a factor of e."""
+    def vouch(self) -> None:
+        """What was learned so far is from recordings that a person gave for normal: no tail gets shorter than they show."""
+        self.given = self.tails(VOUCHED)
+
+    def tails(self, trust: float = 1.0) -> NDArray[np.float32]:
+        """(2, cues): where each cue's tail begins, and the step by which it falls by a factor of e. trust: in the peaks learned."""
         start, step = (np.array(column, np.float32) for column in zip(*CUES.values(), strict=True))
-        trust = VOUCHED if self.vouched else 1.0
         most, least = start + LENIENT * trust * step, step
         if len(self.peaks) >= 5:
             own = np.quantile(self.peaks, 1 - TAIL_SHARE, axis=0).astype(np.float32)
@@ -107,7 +112,7 @@ class Normal:
             step = np.maximum(step, np.where(count > 0, over.sum(axis=0) / np.maximum(count, 1), 0))
             start, step = np.minimum(start, most), np.minimum(step, STEEP * trust * least)
         step[len(HEALTH) :] *= 1 + YOUNG_S / max(self.seconds, 1.0)
-        return np.stack([start, step]).astype(np.float32)
+        return np.maximum(np.stack([start, step]), self.given).astype(np.float32)
 
     def with_false_alarm(self, finding: Finding) -> Normal:
         """This normal, knowing that what raised `finding` is ordinary: its cues ring there only when they speak louder."""
@@ -153,14 +158,19 @@ def habits(normal: Normal) -> Habits:
         away = np.asarray(
             cv2.distanceTransform((normal.visits < max(0.5, SELDOM * normal.tracks)).astype(np.uint8), cv2.DIST_L2, 3) * CELL_PX, np.float32
         )
-    count, total, squares = (_near(p, 1.5) for p in normal.pace)
+    pace = np.stack([_near(p, NARROW) for p in normal.pace])
+    around = np.stack([_near(p, WIDE) for p in normal.pace])
+    count, total, squares = pace + around / (1 + around[0])
     everywhere = normal.pace.sum(axis=(1, 2))
     all_mean = everywhere[1] / max(everywhere[0], 1)
     all_spread = np.sqrt(max(everywhere[2] / max(everywhere[0], 1) - all_mean**2, 0.04))
-    mean = (total + 3 * all_mean) / (count + 3)
-    spread = np.sqrt(np.maximum((squares + 3 * (all_spread**2 + all_mean**2)) / (count + 3) - mean**2, 0))
+    mean = (total + all_mean) / (count + 1)
+    spread = np.sqrt(np.maximum((squares + all_spread**2 + all_mean**2) / (count + 1) - mean**2, 0))
     near = np.ones((3, 3), np.uint8)
-    flow = np.stack([_near(np.ascontiguousarray(normal.flow[:, :, k]), 1.2) for k in range(DIRECTIONS)], axis=2)
+    flow, flow_around = (
+        np.stack([_near(np.ascontiguousarray(normal.flow[:, :, k]), sigma) for k in range(DIRECTIONS)], axis=2) for sigma in (NARROW, WIDE)
+    )
+    flow += flow_around / (1 + flow_around.sum(axis=2, keepdims=True))
     still_s, stir, dwell, tinted_s = (
         np.asarray(cv2.dilate(grid, near), np.float32) for grid in (normal.still_s, normal.stir, normal.dwell, normal.tinted_s)
     )

@@ -44,11 +44,18 @@ VIEW_S = 120.0  # how long the view of reference takes to follow seasons of the 
 FLOOR_PICTURES = 300
 LIVELY_PICTURES = 4
 STILL_SHARE = 0.35  # of the usual change between pictures: less is no live picture
-STIR_S = 8.0
+STIR_S = 4.0
+LINGERS_S = 3.0  # about one place, and a track's changes are stir
+STIR_LEAST = 2.0  # grey levels a picture: somebody who stands and stirs
 DWELL_S = 20.0
+DWELL_LEAST = 0.03  # of a spot's time
 SURE_S = 100.0  # of learning after which nobody having been somewhere counts half
 TINT_PICTURES = 60
 TINT_S = 40.0
+TINT_SETTLES_S = 30.0
+BIRTHS_S = 3.0
+RESTLESS = 3.0  # times as many tracks that begin as usual: rain, whose drops make no ways,
+LEAST_BIRTHS = 0.3  # or at least so many more a picture
 WRONG_S = 1.0  # how long something must go the wrong way to count by two thirds
 SLOWER = 1.0  # log of speed below the usual: what goes slower is hardly under way, and its direction says little
 FLICKER_S = 6.0
@@ -105,6 +112,7 @@ class Watch:
     dwell: NDArray[np.float32] = field(default_factory=lambda: np.zeros((ROWS, COLUMNS), np.float32))
     tint: cells.Tint | None = None
     tint_waiting: list[NDArray[np.uint8]] = field(default_factory=list)
+    tint_s: float = 0.0  # for how long the colours are known
     tinted: NDArray[np.float32] = field(default_factory=lambda: np.zeros((ROWS, COLUMNS), np.float32))
     strange_s: NDArray[np.float32] = field(default_factory=lambda: np.zeros((ROWS, COLUMNS), np.float32))
     still_for_s: float = 0.0
@@ -115,6 +123,7 @@ class Watch:
     fine: NDArray[np.float32] = field(default_factory=lambda: np.ones(3, np.float32))  # usual light, likeness, detail
     red: NDArray[np.float32] | None = None  # (4, 18, 32) usual excess of red, recent mean, flicker, last
     crowd: float = 0.0
+    births: float = 0.0  # tracks that began in a picture lately
     peak: NDArray[np.float32] = field(default_factory=lambda: np.zeros(len(NAMES), np.float32))
     peak_s: float = 0.0
     habits_s: float = -1e9
@@ -179,8 +188,8 @@ class Watch:
         self._things(start_s, evidence)
         if self.watched_s > WAKING_S:
             evidence.say("crowd", float(np.log((self.crowd + 0.005) / (self.normal.most + 0.005))))
-            self._lasting("agitation", self.stir, self.known.stir, evidence)
-            self._lasting("dwell", self.dwell * 10, self.known.dwell * 10, evidence)
+            self._lasting("agitation", self.stir, self.known.stir, STIR_LEAST, evidence)
+            self._lasting("dwell", self.dwell, self.known.dwell, DWELL_LEAST, evidence)
 
     def _health(self, start_s: float, times_s: NDArray[np.float64], grey: NDArray[np.uint8], evidence: Evidence) -> None:
         reference = self.normal.view
@@ -237,26 +246,34 @@ class Watch:
     def _picture(self, time_s: float, grey: NDArray[np.uint8], evidence: Evidence | None) -> cells.Seen:
         assert self.normal.background is not None
         seen = cells.look(self.normal.background, grey)
-        self._stirred(seen)
-        for track in self.tracks.step(time_s, seen.blobs):
+        known = self.tracks.count
+        ended = self.tracks.step(time_s, seen.blobs)
+        self.births += (self.tracks.count - known - self.births) * PICTURE_S / BIRTHS_S
+        for track in ended:
             if track.worst < GUARD:
                 self.normal.learn_track(track)
         for track in self.tracks.active:
             if track.seen_s == time_s:
                 self._go(track, time_s, evidence)
+        self._stirred(seen, time_s)
         return seen
 
-    def _stirred(self, seen: cells.Seen) -> None:
-        """Lasting change where something stands out, per cell and its surroundings."""
+    def _stirred(self, seen: cells.Seen, time_s: float) -> None:
+        """Change of what stays about one place, per cell and its surroundings: what passes by is no stir."""
         if self.last_level is not None:
-            change = np.minimum(cv2.absdiff(seen.level, self.last_level), 80) * seen.mask
+            stays = np.zeros_like(seen.mask)
+            for track in self.tracks.active:
+                if time_s - track.anchor[0] > LINGERS_S:
+                    x0, y0, x1, y1 = _track_box(track)
+                    stays[int(y0 * HEIGHT) : int(y1 * HEIGHT) + 1, int(x0 * WIDTH) : int(x1 * WIDTH) + 1] = 1
+            change = np.minimum(cv2.absdiff(seen.level, self.last_level), 80) * (seen.mask * stays)
             energy = cv2.blur(cv2.resize(change, (COLUMNS, ROWS), interpolation=cv2.INTER_AREA), (3, 3))
-            self.stir += (energy - self.stir) * np.float32(0.2 / STIR_S)
+            self.stir += (energy - self.stir) * np.float32(PICTURE_S / STIR_S)
         self.last_level = seen.level
 
-    def _lasting(self, cue: str, now: NDArray[np.float32], most: NDArray[np.float32], evidence: Evidence) -> None:
+    def _lasting(self, cue: str, now: NDArray[np.float32], most: NDArray[np.float32], least: float, evidence: Evidence) -> None:
         """Say where something goes on more lastingly than it ever did, there and (by a third) anywhere."""
-        excess = np.log((now + 0.3) / (most + 0.3 * float(most.max()) + 0.3))
+        excess = np.log((now + least) / (most + 0.3 * float(most.max()) + least))
         row, column = np.unravel_index(int(np.argmax(excess)), excess.shape)
         evidence.say(cue, float(excess[row, column]), _cell_box(int(row), int(column), 2))
 
@@ -276,7 +293,7 @@ class Watch:
         box = _track_box(track)
         self._whereabouts(track, time_s, row, column, box, evidence)
         evidence.say("loiter", time_s - track.anchor[0], box, track.anchor[0])
-        if moving:
+        if moving and self.births < RESTLESS * (self.normal.births + LEAST_BIRTHS):
             self._pace(track, speed, direction_bin(direction), self.known.at(row, column), box, evidence)
 
     def _whereabouts(self, track: Track, time_s: float, row: int, column: int, box: Box, evidence: Evidence) -> None:
@@ -326,7 +343,8 @@ class Watch:
                 self.tint, self.tint_waiting = cells.Tint.learn(np.stack(self.tint_waiting)), []
         else:
             self.tinted = cells.coloured(self.tint, colour[-1], 1 / TINT_S).astype(np.float32)
-            strange = self.tinted * self.known.colourless
+            self.tint_s += 1
+            strange = self.tinted * self.known.colourless * (self.tint_s > TINT_SETTLES_S)
             self.strange_s = np.maximum(0, self.strange_s + np.where(strange > 0, 1, -1)).astype(np.float32)
             row, column = np.unravel_index(int(np.argmax(self.strange_s)), self.strange_s.shape)
             lasts_s = float(self.strange_s[row, column])
@@ -368,6 +386,7 @@ class Watch:
         most = float(surprise.max())
         if warm or most < GUARD:
             self.normal.seconds += 1
+            self.normal.births += (self.births - self.normal.births) / min(self.normal.seconds, 600.0)
             self.normal.stir = np.maximum(self.normal.stir * np.float32(0.9998), self.stir)
             self.normal.tinted_s += self.tinted
             self.normal.dwell = np.maximum(self.normal.dwell * np.float32(0.9998), self.dwell)
