@@ -18,8 +18,9 @@ from pipelines.findings import Curve, Finding, Shot, Status, TaskResult
 from pipelines.interfaces import WrongRequest
 from pipelines.series import Measured, Series
 from pipelines.tasks.anomalies_alarms import AlarmRules, alarms, finding_of, score_curve, threshold_for
+from pipelines.tasks.anomalies_evidence import Second
 from pipelines.tasks.anomalies_normal import Normal
-from pipelines.tasks.anomalies_watch import Second, Watch
+from pipelines.tasks.anomalies_watch import Watch
 
 __all__ = ["AnomalySettings", "Normal", "Watch", "find_anomalies", "learn_normal", "watch"]
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from model.video import TimeSpan
 from pipelines.findings import Cue, Finding
+from pipelines.tasks.anomalies_evidence import Second
 from pipelines.tasks.anomalies_normal import HEALTH, NAMES, PEAK_S, TAIL_SHARE
-from pipelines.tasks.anomalies_watch import Second
 
 # Cues are seldom at their worst independently: on 2.3 h of made cameras, set for 2 false alarms an hour, 0.4 rang without this.
 TOGETHER = 1 / 3

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.signals import cells, health
+from pipelines.tasks.anomalies_evidence import Box, Evidence, Second
 from pipelines.tasks.anomalies_normal import (
     CELL_PX,
     COLUMNS,
@@ -33,8 +34,6 @@ PICTURE_S = 0.2  # between grey pictures
 BUSY_S = 100.0
 CROWD_S = 10.0
 WAKING_S = 30.0  # before which averages mean little
-Box = tuple[float, float, float, float]  # x0, y0, x1, y1 as shares of the picture
-CUE = {name: k for k, name in enumerate(NAMES)}
 FIRST_LOOK_S = 40.0  # of pictures from which the empty place is taken
 GUARD = 3.0  # surprise above which nothing is learned
 ILL = 4.5  # surprise of a health cue above which objects are not judged
@@ -62,36 +61,6 @@ FLICKER_S = 6.0
 FLICKER_LEVELS = 20.0  # of red between pictures: more is no more of a flicker
 HABITS_EVERY_S = 20.0
 NEAR = 0.1  # of the picture: what happens so close to a false alarm of the past is the same thing
-
-
-@dataclass(slots=True)
-class Second:
-    """One second's evidence. values, surprise, since_s (when the cause began): (cues,); boxes: (cues, 4) x0, y0, x1, y1 as shares of
-    the picture; warm: nothing is judged yet."""
-
-    time_s: float
-    values: NDArray[np.float32]
-    surprise: NDArray[np.float32]
-    since_s: NDArray[np.float32]
-    boxes: NDArray[np.float32]
-    warm: bool
-
-
-class Evidence:
-    """What a second's pictures say so far: the largest value of each cue, where it is and since when it has been going on."""
-
-    def __init__(self, start_s: float) -> None:
-        self.start_s = start_s
-        self.values = np.zeros(len(NAMES), np.float32)
-        self.since_s = np.full(len(NAMES), start_s, np.float32)
-        self.boxes = np.tile(np.array([0, 0, 1, 1], np.float32), (len(NAMES), 1))
-
-    def say(self, cue: str, value: float, box: Box = (0.0, 0.0, 1.0, 1.0), since_s: float | None = None) -> None:
-        k = CUE[cue]
-        if value > self.values[k]:
-            self.values[k], self.boxes[k] = value, box
-            if since_s is not None:
-                self.since_s[k] = since_s
 
 
 @dataclass(slots=True)
