@@ -20,7 +20,7 @@ from pipelines.series import Measured, Missing
 from pipelines.signals.shots import find_shots
 from pipelines.stores.database import DatabaseResults
 from pipelines.storyboard import key_frames
-from pipelines.subtitles import read_subtitles
+from pipelines.subtitles import read_subtitles, sidecars
 from pipelines.tasks.anomalies import Normal, learn_normal
 from pipelines.workers import WorkerDied
 
@@ -63,9 +63,9 @@ def analyze_video(path: Path, wanted: Wanted, store: Store, *, normals: Sequence
     """
     started = time.monotonic()
     video = identify(path, source)
-    ordinary = tuple(identify(normal, video.source) for normal in normals)
+    ordinary = tuple(identify(normal, video.source) for normal in normals if "anomalies" in wanted.tasks)
     words = store.results.corrections(source=video.source)
-    settings = wanted.settings() | _normal_settings(wanted, ordinary, words)
+    settings = wanted.settings() | _normal_settings(wanted, ordinary, words) | _subtitle_settings(path)
     digest = settings_digest(settings)
     report = None if run.again else store.results.load(video.id, digest)
     if report is None:
@@ -73,9 +73,10 @@ def analyze_video(path: Path, wanted: Wanted, store: Store, *, normals: Sequence
         # Here `encode` joins: features of a trained encoder, beside the series, for the same tasks.
         case = Case(measured, find_shots(measured), wanted, taught(ordinary, words, wanted, store, run))
         report = assemble(video, settings, digest, case, judge(case), time.monotonic() - started)
-        store.results.save(report, video.source)
+    report = replace(report, name=path.name)
+    store.results.save(report, video.source)  # also what was answered from the store: its rows are the current ones again
     logger.info("report ready video_id=%s findings=%d seconds=%.1f", video.id, len(report.findings), time.monotonic() - started)
-    return replace(with_words(report, store.results.corrections(video_id=video.id)), name=path.name)
+    return with_words(report, store.results.corrections(video_id=video.id))
 
 
 def identify(path: Path, source: str = "") -> Video:
@@ -95,7 +96,11 @@ def measure(video: Video, wanted: Wanted, store: Store, run: Run) -> Measured:
 
     prefix = series_prefix(video.id, wanted)
     measured = measure_video(video.path, store.blobs, prefix, wanted.plan, workers=run.workers, on_progress=progress)
-    return replace(measured, subtitles=in_worker(read_subtitles, video.path.absolute()))
+    try:
+        return replace(measured, subtitles=in_worker(read_subtitles, video.path.absolute()))
+    except WorkerDied as error:  # a hostile subtitle stream costs the film its words, not its pictures; tasks say what they lacked
+        logger.warning("subtitles lost video_id=%s error=%s", video.id, error)
+        return measured
 
 
 def series_prefix(video_id: str, wanted: Wanted) -> str:
@@ -148,14 +153,25 @@ def overall(tasks: Sequence[TaskResult], missing: Sequence[Missing], trouble: st
     if troubled:
         return Status.DEGRADED, "; ".join(f"{t.task}: {t.reason}" for t in troubled)
     if all(t.status is Status.EMPTY for t in tasks):
-        return Status.EMPTY, "looked at everything, found nothing"
+        return Status.EMPTY, "; ".join(f"{t.task}: {t.reason}" for t in tasks if t.reason) or "looked at everything, found nothing"
     return Status.OK, ""
 
 
 def with_words(report: Report, words: Sequence[Correction]) -> Report:
     """The report with people's corrections laid over its findings."""
-    by_task = {task.task: [w for w in words if w.finding.task == task.task] for task in report.tasks}
-    return replace(report, tasks=tuple(replace(t, findings=corrected(t.findings, by_task[t.task])) for t in report.tasks))
+    if not words:
+        return report
+    tasks = tuple(_with_words(task, [w for w in words if w.finding.task == task.task]) for task in report.tasks)
+    status, reason = (report.status, report.reason) if report.status in (Status.DEGRADED, Status.FAILED) else overall(tasks, report.missing)
+    return replace(report, tasks=tasks, status=status, reason=reason)
+
+
+def _with_words(task: TaskResult, words: Sequence[Correction]) -> TaskResult:
+    findings = corrected(task.findings, words)
+    status = task.status
+    if words and status in (Status.OK, Status.EMPTY):
+        status = Status.OK if any(f.state != "rejected" for f in findings) else Status.EMPTY
+    return replace(task, findings=findings, status=status)
 
 
 def taught(ordinary: Sequence[Video], words: Sequence[Correction], wanted: Wanted, store: Store, run: Run) -> Normal | None:
@@ -171,6 +187,12 @@ def taught(ordinary: Sequence[Video], words: Sequence[Correction], wanted: Wante
 
 def _false_alarms(words: Sequence[Correction]) -> list[Correction]:
     return [w for w in latest(words) if w.finding.task == "anomalies" and w.rejected]
+
+
+def _subtitle_settings(path: Path) -> dict[str, object]:
+    """Subtitle files beside the film are part of what is judged."""
+    digests = [hashlib.sha256(sidecar.read_bytes()).hexdigest() for sidecar in sidecars(path)]
+    return {"subtitles": digests} if digests else {}
 
 
 def _normal_settings(wanted: Wanted, ordinary: Sequence[Video], words: Sequence[Correction]) -> dict[str, object]:

@@ -27,14 +27,16 @@ class Correction:
 
 
 def corrected(findings: Sequence[Finding], corrections: Sequence[Correction]) -> tuple[Finding, ...]:
-    """Findings with the latest word on each. A corrected finding that a run no longer makes stays; a rejected one does not come back."""
+    """Findings with the latest word on each, which also holds for the spots in a break. What a run no longer finds stays as said:
+    a corrected finding counts, a rejected one can still be taken back."""
     out = list(findings)
     for correction in latest(corrections):
         place = _match(correction, findings)
         if place is not None:
             out[place] = _revised(out[place], correction)
-        elif not correction.rejected:
+        else:
             out.append(_kept(correction))
+        out = [_within(finding, correction) for finding in out]
     return tuple(sorted(out, key=lambda f: (f.span.start_s, f.span.end_s)))
 
 
@@ -68,7 +70,8 @@ def _revised(finding: Finding, correction: Correction) -> Finding:
         finding,
         span=correction.span or finding.span,
         ticks=None if correction.span else finding.ticks,
-        label=correction.label or finding.label,
+        label=correction.label
+        or (finding.label.split(",")[0] if correction.span else finding.label),  # its length and spots are told there
         explanation=correction.note or finding.explanation,
         revision=correction.revision,
         state="rejected" if correction.rejected else "corrected",
@@ -76,5 +79,19 @@ def _revised(finding: Finding, correction: Correction) -> Finding:
 
 
 def _kept(correction: Correction) -> Finding:
-    found = replace(correction.finding, explanation="Set by a person; this run did not find it by itself.", score=1.0)
-    return _revised(found, correction)
+    found = replace(correction.finding, explanation="A person's word; this run did not find it by itself.")
+    return _revised(found if correction.rejected else replace(found, score=1.0), correction)
+
+
+def _within(finding: Finding, correction: Correction) -> Finding:
+    """A spot goes with its break: rejected with it, and no longer than it."""
+    told = correction.finding
+    is_part = (finding.task, finding.kind, told.kind) == (told.task, "spot", "break")
+    if not is_part or finding.state != "found" or finding.span.overlap_s(told.span) < finding.span.duration_s / 2:
+        return finding
+    if correction.rejected or (correction.span and finding.span.overlap_s(correction.span) < finding.span.duration_s / 2):
+        return replace(finding, state="rejected", revision=correction.revision)
+    if correction.span is None:
+        return finding
+    span = TimeSpan(max(finding.span.start_s, correction.span.start_s), min(finding.span.end_s, correction.span.end_s))
+    return finding if span == finding.span else replace(finding, span=span, ticks=None, revision=correction.revision, state="corrected")

@@ -10,12 +10,13 @@ import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model.video import Clock, TimeSpan
-from pipelines.interfaces import Blobs
+from pipelines.interfaces import Blobs, StoreUnavailable
 
 BLOCK_S = 60.0
 OVERLAP_S = 2.0
@@ -56,9 +57,13 @@ def pack(block: Mapping[str, Series]) -> bytes:
 
 
 def unpack(data: bytes, names: list[str] | None = None) -> dict[str, Series]:
-    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-        wanted = names if names is not None else [n for n in arrays.files if not n.endswith("@times")]
-        return {n: Series(arrays[f"{n}@times"], arrays[n]) for n in wanted if n in arrays.files}
+    """The series that `pack` stored. Raises StoreUnavailable where the bytes are damaged, as a failing disk leaves them."""
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+            wanted = names if names is not None else [n for n in arrays.files if not n.endswith("@times")]
+            return {n: Series(arrays[f"{n}@times"], arrays[n]) for n in wanted if n in arrays.files}
+    except (BadZipFile, ValueError, EOFError) as error:
+        raise StoreUnavailable(f"a stored measurement is damaged ({error}); delete the store's folder `measured` and run again") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ def read_subtitles(path: Path, language: str | None = None) -> tuple[Line, ...]:
     A file beside the film (same stem, `.srt` or `.vtt`, a language between them or not) goes before streams inside; of several, the wanted
     language (`en`, `eng`), then the default. What is skipped is logged. Raises UnreadableVideo where the film itself cannot be opened.
     """
-    for sidecar in _sidecars(path, language):
+    for sidecar in sidecars(path, language):
         if lines := _sidecar_lines(sidecar):
             return lines
     return _embedded_lines(path, language)
@@ -67,7 +67,7 @@ def plain_text(marked: str) -> str:
     return " ".join(re.sub(r"^\s*[-–]\s*", "", line).strip() for line in text.splitlines() if line.strip(" -–\t")).strip()
 
 
-def _sidecars(path: Path, language: str | None) -> list[Path]:
+def sidecars(path: Path, language: str | None = None) -> list[Path]:
     """Subtitle files beside the film, the best first."""
     try:
         names = [f.name for f in path.absolute().parent.iterdir() if f.name.startswith(path.stem + ".")]

@@ -79,9 +79,14 @@ def _checked(order: Order) -> Wanted:
     for name in order.exports:
         export_named(name)
     try:
-        return wanted(order.profile, order.tasks)
+        settings = wanted(order.profile, order.tasks)
     except ValueError as error:
         raise WrongRequest(str(error)) from error
+    if "scores" in order.exports and "anomalies" not in settings.tasks:
+        raise WrongRequest("the export scores needs the task anomalies, which is not among the tasks asked for")
+    if order.out and any(part.exists() and not part.is_dir() for part in (order.out, *order.out.parents)):
+        raise WrongRequest(f"{order.out} is not a folder, nor can it be made one")
+    return settings
 
 
 def output_folders(videos: Sequence[Path], out: Path | None) -> list[Path]:

@@ -51,6 +51,8 @@ def answers(command: Callable[..., int | None]) -> Callable[..., None]:
         except BrokenPipeError:  # `longtake findings | head`
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             code = Exit.DONE
+        except OSError as error:
+            code = _say(Exit.UNAVAILABLE, f"{error.filename or 'a file'} cannot be used: {error.strerror or error}")
         except KeyboardInterrupt:
             code = _say(Exit.STOPPED, "stopped; what was measured is kept, the same command goes on from here")
         except typer.Exit:
@@ -74,14 +76,15 @@ StoreOption = Annotated[
     typer.Option("--store", metavar="FOLDER|URL", help="Result store: a folder, or a database URL. Default: ~/.local/share/longtake."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, for machines.")]
-Video = Annotated[Path, typer.Argument(metavar="VIDEO", help="A media file.", show_default=False)]
+Video = Annotated[Path, typer.Argument(metavar="VIDEO", help="A media file.", show_default=False, readable=False)]
 
 
 @app.command(epilog="Example: longtake analyze film.mkv --out film --export edl --export vtt")
 @answers
 def analyze(
     videos: Annotated[
-        list[Path], typer.Argument(metavar="VIDEO...", help="Media files, analysed one after the other.", show_default=False)
+        list[Path],
+        typer.Argument(metavar="VIDEO...", help="Media files, analysed one after the other.", show_default=False, readable=False),
     ],
     out: Annotated[
         Path | None,
@@ -93,7 +96,9 @@ def analyze(
     profile: Annotated[str, typer.Option(metavar="NAME", help="auto, broadcast, film, camera or sport: sensible settings.")] = "auto",
     normal: Annotated[
         list[Path] | None,
-        typer.Option(metavar="VIDEO", help="A recording of the source's ordinary life to judge anomalies against; repeatable."),
+        typer.Option(
+            metavar="VIDEO", help="A recording of the source's ordinary life to judge anomalies against; repeatable.", readable=False
+        ),
     ] = None,
     source: Annotated[str, typer.Option(metavar="NAME", help="The camera or channel: corrections are learned per source.")] = "",
     export: Annotated[
@@ -144,7 +149,9 @@ def export(
 @answers
 def findings(
     store: StoreOption = None,
-    task: Annotated[str | None, typer.Option(metavar="NAME", help="Only this task's findings.")] = None,
+    task: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only this task's findings: shots, ads, anomalies, chapters or summary.")
+    ] = None,
     from_s: Annotated[float | None, typer.Option("--from", metavar="SECONDS", help="Only what ends after this time of its video.")] = None,
     to_s: Annotated[float | None, typer.Option("--to", metavar="SECONDS", help="Only what begins before this time of its video.")] = None,
     min_score: Annotated[float, typer.Option(min=0.0, max=1.0, help="Only findings at least this sure.")] = 0.0,
@@ -181,7 +188,7 @@ def clip(
     video: Video,
     finding: Annotated[str, typer.Argument(metavar="FINDING", help="A finding's id, or its beginning.", show_default=False)],
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Default: <video>-<finding>.mp4 in this folder.")] = None,
-    margin: Annotated[float, typer.Option(min=0.0, metavar="SECONDS", help="This much more before and after.")] = 0.0,
+    margin: Annotated[float, typer.Option(min=0.0, max=3600.0, metavar="SECONDS", help="This much more before and after.")] = 0.0,
     store: StoreOption = None,
 ) -> None:
     """Write one finding's stretch of VIDEO as a file of its own, with exact edges."""

@@ -14,6 +14,8 @@ from pipelines.profiles import wanted
 from services.analyzing import progress_bars
 from services.opening import open_store
 
+SUFFIXES = (".mp4", ".m4v", ".mov")
+
 
 def write_clip(video: Path, finding: str, out: Path | None, margin_s: float, store: str | None) -> None:
     row = open_store(store).results.finding(finding)
@@ -33,13 +35,19 @@ def write_without_ads(video: Path, out: Path | None, min_score: float, store: st
         report = analyze_video(video, wanted(tasks=("ads",)), open_store(store), run=Run(progress=progress))
         ads = report.task("ads")
         assert ads is not None
-        removed = [f.span for f in ads.findings if f.kind == "break" and f.state != "rejected" and f.score >= min_score]
+        removed = [
+            f.span for f in ads.findings if f.kind == "break" and f.state != "rejected" and (f.state == "corrected" or f.score >= min_score)
+        ]
         cut(video, removed, target, lambda share: progress(f"writing {target.name}", share, 1.0))
     lost_s = sum(span.duration_s for span in removed)
     Console().print(f"{target}: {len(removed)} breaks, {lost_s:.1f} s removed of {report.coverage.seconds_total:.1f} s", markup=False)
 
 
 def _writable(target: Path, video: Path) -> Path:
+    if target.suffix.lower() not in SUFFIXES:
+        raise WrongRequest(f"films are written as MP4: call it {target.with_suffix('.mp4').name}")
+    if target.is_dir():
+        raise WrongRequest(f"{target} is a folder; --out is the name of the file")
     if target.exists() and target.samefile(video):
         raise WrongRequest(f"{target} is the film itself; choose another name with --out")
     target.parent.mkdir(parents=True, exist_ok=True)

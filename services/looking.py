@@ -34,6 +34,8 @@ def show_probe(video: Path, *, as_json: bool) -> None:
 def _facts_table(name: str, facts: Mapping[str, Any]) -> Table:
     table = Table(title=Text(name), title_justify="left", show_header=False, box=None, padding=(0, 1))
     for key, value in facts.items():
+        if value in ("", None, [], ()):
+            continue
         rows = value if isinstance(value, (list, tuple)) else [value]
         for place, row in enumerate(rows):
             table.add_row(Text(key.replace("_", " ") if place == 0 else "", style="dim"), Text(_told(row)))
@@ -43,6 +45,8 @@ def _facts_table(name: str, facts: Mapping[str, Any]) -> Table:
 def _told(value: Any) -> str:
     if isinstance(value, Mapping):
         return "  ".join(f"{v}" for v in value.values() if v not in ("", None))
+    if isinstance(value, float):
+        return f"{value:.3f}"
     return "  ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
@@ -63,9 +67,12 @@ def export_report(path: Path, formats: Sequence[str], out: Path | None) -> None:
 
 
 def show_findings(store: str | None, *, as_json: bool, **query: Any) -> None:
+    from pipelines.profiles import TASKS
     from services.opening import open_store
     from services.tables import findings_table
 
+    if query["task"] not in (None, *TASKS):
+        raise WrongRequest(f"no task is called {query['task']}; there are {', '.join(TASKS)}")
     rows = open_store(store).results.findings(**query)
     if as_json:
         print_json({"findings": [asdict(row) for row in rows]})
@@ -82,7 +89,7 @@ def correct_finding(
     from services.opening import open_store
     from services.tables import findings_table
 
-    if start is None and end is None and label is None and not rejected and not note:
+    if start is None and end is None and not label and not rejected and not note:
         raise WrongRequest("nothing to correct: give --start, --end, --label, --reject or --note")
     results = open_store(store).results
     row = results.finding(finding)

@@ -77,6 +77,10 @@ def _table(*first: str) -> Table:
     for name in (*first, "start", "end", "task", "kind", "score", "label", "id"):
         is_number, is_text = name in ("start", "end", "score"), name in ("video", "label")
         table.add_column(
-            name, justify="right" if is_number else "left", no_wrap=not is_text, overflow="fold", min_width=12 if is_text else None
+            name,
+            justify="right" if is_number else "left",
+            no_wrap=not is_text,
+            overflow="fold",
+            min_width=12 if is_text else 8 if name == "id" else None,
         )
     return table

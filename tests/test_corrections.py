@@ -28,9 +28,9 @@ def test_a_correction_finds_its_finding_again_when_edges_and_ids_moved():
     assert (first.state, second.state, second.span.start_s) == ("found", "corrected", 12)
 
 
-def test_a_corrected_finding_stays_although_the_run_lost_it_and_a_rejected_one_does_not_come_back():
+def test_what_a_run_no_longer_finds_stays_as_it_was_said():
     assert [f.span for f in corrected([], [word(TimeSpan(10, 40), span=TimeSpan(11, 41))])] == [TimeSpan(11, 41)]
-    assert corrected([], [word(TimeSpan(10, 40), rejected=True)]) == ()
+    assert [f.state for f in corrected([], [word(TimeSpan(10, 40), rejected=True)])] == ["rejected"]  # so that it can be taken back
 
 
 def test_the_last_word_counts():
@@ -42,6 +42,25 @@ def test_the_last_word_counts():
 
 
 def test_a_far_finding_is_left_alone():
-    [now] = corrected([ad(100, 130)], [word(TimeSpan(10, 40), rejected=True)])
+    found = corrected([ad(100, 130)], [word(TimeSpan(10, 40), rejected=True)])
 
-    assert now.state == "found"
+    assert [(f.span.start_s, f.state) for f in found] == [(10, "rejected"), (100, "found")]
+
+
+def spot(start_s: float, end_s: float) -> Finding:
+    return replace(ad(start_s, end_s, f"spot{start_s}"), kind="spot")
+
+
+def test_spots_go_with_their_break():
+    found = [ad(10, 40), spot(10, 20), spot(20, 30), spot(30, 40), spot(50, 60)]
+
+    moved = corrected(found, [word(TimeSpan(10, 40), span=TimeSpan(18, 28))])
+    gone = corrected(found, [word(TimeSpan(10, 40), rejected=True)])
+
+    assert [(f.span, f.state) for f in moved if f.kind == "spot"] == [
+        (TimeSpan(10, 20), "rejected"),
+        (TimeSpan(20, 28), "corrected"),
+        (TimeSpan(30, 40), "rejected"),
+        (TimeSpan(50, 60), "found"),
+    ]
+    assert [f.state for f in gone] == ["rejected", "rejected", "rejected", "rejected", "found"]

@@ -33,7 +33,7 @@ EXPORTS: Mapping[str, Export] = {
     "ffmetadata": Export(".ffmetadata", ffmetadata, "chapters and ads for ffmpeg -map_chapters"),
     "vtt": Export(".chapters.vtt", vtt_chapters, "WebVTT chapters for web players"),
     "metadata": Export(".metadata.vtt", vtt_metadata, "WebVTT metadata cues, a JSON object per finding"),
-    "srt": Export(".srt", srt, "findings as SubRip captions"),
+    "srt": Export(".findings.srt", srt, "findings as SubRip captions; never the name of the film's own subtitles"),
     "csv": Export(".csv", findings_csv, "a row per finding"),
     "scores": Export(".scores.csv", scores_csv, "the anomaly score over time"),
     "otio": Export(".otio", otio, "an OpenTimelineIO timeline with markers for editing programs"),

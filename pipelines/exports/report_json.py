@@ -109,7 +109,7 @@ def read_report(path: Path) -> Report:
     """The report in a file, with the pictures that still lie beside it. Raises WrongRequest with the reason."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise WrongRequest(f"{path.name} cannot be read as JSON: {error}") from error
     checked(data)
     names = {picture_uri(n) for n in range(len(data["storyboard"]))}  # never a path that a stranger's report names

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -131,7 +132,7 @@ class DatabaseResults:
         if to_s is not None:
             rows = rows.where(_findings.c.start_s < to_s)
         if video:
-            rows = rows.where(sa.or_(_findings.c.name == video, _findings.c.video_id.startswith(video, autoescape=True)))
+            rows = rows.where(sa.or_(_findings.c.name == Path(video).name, _findings.c.video_id.startswith(video, autoescape=True)))
         if finding_id:
             rows = rows.where(_findings.c.id.startswith(finding_id, autoescape=True))
         with self._session() as db:
@@ -143,8 +144,9 @@ class DatabaseResults:
     ) -> FindingRow:
         """Put a person's word on a finding (its id, or the unambiguous beginning of one) and return the row as it is now."""
         row = self.finding(finding_id)
-        earlier = [c for c in self.corrections(video_id=row.video_id) if c.finding.id == row.id]
-        before = earlier[-1] if earlier else None
+        before = self._word_on(row)
+        if span is not None and span.start_s >= (length_s := self._length_s(row)):
+            raise WrongRequest(f"{row.name} ends at {length_s:.3f} s, before {span.start_s:.3f} s")
         words = {
             "finding": finding_to_json(before.finding) if before else self._as_found(row.id),
             "span": [s.start_s, s.end_s] if (s := span or (before.span if before else None)) else None,
@@ -167,6 +169,17 @@ class DatabaseResults:
             query = query.filter_by(source=source)
         with self._session() as db:
             return [_correction(row) for row in db.execute(query).mappings()]
+
+    def _word_on(self, row: FindingRow) -> Correction | None:
+        """The last correction of this very finding, whatever id it had then."""
+        said = [c for c in self.corrections(video_id=row.video_id) if c.finding.task == row.task and c.finding.kind == row.kind]
+        here = [c for c in said if c.finding.id == row.id or (c.span or c.finding.span) == TimeSpan(row.start_s, row.end_s)]
+        return here[-1] if here else None
+
+    def _length_s(self, row: FindingRow) -> float:
+        with self._session() as db:
+            texts = db.scalars(sa.select(_reports.c.report).filter_by(video_id=row.video_id)).all()
+        return max((float(json.loads(text)["coverage"]["seconds_total"]) for text in texts), default=math.inf)
 
     def _as_found(self, finding_id: str) -> Any:
         with self._session() as db:

@@ -26,6 +26,7 @@ __all__ = ["AnomalySettings", "Normal", "Watch", "find_anomalies", "learn_normal
 
 TASK = "anomalies"
 PLACE_PICTURES = 120  # looked at to tell a fixed camera from edited footage
+FEW_SHOTS = 6  # a blackout and a knock make some on a fixed camera too
 SAME_LEVELS = 8.0  # of 255: what noise, weather and light do to a pixel of 32 x 18
 ONE_PLACE = 0.8  # of the picture; handheld cameras keep 0.6, busy streets 0.93
 NO_COLOUR = np.zeros((0, 18, 32, 3), np.uint8)
@@ -63,9 +64,10 @@ def find_anomalies(
     """Alarms and a score per second of one video. normal: of the same camera, from `learn_normal`; without it (or with one that has
     only learned from rejected alarms) the file's own start is taken for normal, and scores 0."""
     if measured.get("frame.luma") is None:
-        return TaskResult(TASK, Status.EMPTY, reason="the file has no pictures to judge")
+        return _unfit(measured, "the file has no pictures to judge")
     taught = normal is not None and normal.background is not None
-    if cuts_per_hour(shots, measured.duration_s) > settings.edited_cuts_per_hour:
+    is_edited = len(shots) > FEW_SHOTS and cuts_per_hour(shots, measured.duration_s) > settings.edited_cuts_per_hour
+    if is_edited and not taught:
         return _unfit(measured, f"edited footage ({len(shots)} shots in {measured.duration_s / 60:.1f} min) has no normal to judge by")
     if not taught and not shows_one_place(measured):
         return _unfit(measured, "the camera moves, so there is no normal to judge by; a fixed camera is judged, or one with --normal")
