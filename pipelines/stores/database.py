@@ -186,13 +186,26 @@ class DatabaseResults:
             return json.loads(str(db.scalar(sa.select(_findings.c.finding).filter_by(id=finding_id))))
 
     def finding(self, finding_id: str) -> FindingRow:
-        """The row with this id, or with the one id that begins so. Raises WrongRequest."""
-        rows = self.findings(finding_id=finding_id)
+        """The row with this id, or the one id that begins so; an earlier run's id leads to what is there now. Raises WrongRequest."""
+        rows = self.findings(finding_id=finding_id) or self._now(finding_id)
         exact = [row for row in rows if row.id == finding_id] or rows
         if len(exact) != 1:
             what = "no finding has an id that begins" if not exact else f"{len(exact)} findings have ids that begin"
             raise WrongRequest(f"{what} with {finding_id!r} in {self._name}; `longtake findings` lists them")
         return exact[0]
+
+    def _now(self, finding_id: str) -> list[FindingRow]:
+        """Rows for what a stored report calls `finding_id`: the same task and kind, the most overlap, else none."""
+        with self._session() as db:
+            texts = db.scalars(sa.select(_reports.c.report).where(_reports.c.report.contains(f'"id":"{finding_id}', autoescape=True))).all()
+        named = [(r.video_id, f) for r in map(report_from_json, map(json.loads, texts)) for f in r.findings if f.id.startswith(finding_id)]
+        rows = {}
+        for video_id, f in named:
+            alike = [row for row in self.findings(task=f.task, video=video_id) if row.kind == f.kind]
+            best = max(alike, key=lambda row: f.span.overlap_s(TimeSpan(row.start_s, row.end_s)), default=None)
+            if best is not None and f.span.overlap_s(TimeSpan(best.start_s, best.end_s)) > 0:
+                rows[best.id] = best
+        return list(rows.values())
 
     def _refresh(self, video_id: str) -> None:
         """Lay the corrections over the video's stored reports again, oldest first."""

@@ -79,6 +79,23 @@ def test_words_add_up_and_a_rejected_finding_is_told_with_its_source(results: Da
     assert (second.finding.span, second.span) == (TimeSpan(10, 40), TimeSpan(12, 40))
 
 
+def test_an_id_of_an_earlier_run_leads_to_what_is_there_now(results: DatabaseResults):
+    results.save(report((10, 40), (60, 80)), "s")
+    before = results.findings()[1]
+    results.save(report((60.5, 80), digest="d2"), "s")
+
+    assert before.id not in [row.id for row in results.findings()]
+    assert results.finding(before.id).start_s == 60.5
+    assert results.correct(before.id[:8], rejected=True).state == "rejected"
+
+
+def test_a_correction_beyond_the_films_end_is_refused(results: DatabaseResults):
+    results.save(report((10, 40)), "s")
+
+    with pytest.raises(WrongRequest, match=r"ends at 100\.000 s"):
+        results.correct(results.findings()[0].id, span=TimeSpan(100, 110))
+
+
 def test_an_unknown_or_ambiguous_id_is_said_so(results: DatabaseResults):
     results.save(report((10, 40), (60, 80)), "s")
 
