@@ -71,11 +71,16 @@ def _candidates(measured: Measured, shots: Sequence[Shot]) -> tuple[Numbers, Num
 
 
 def _instants(measured: Measured, shots: Sequence[Shot]) -> Numbers:
-    """Every second at which sharpness was measured, and the middle of every shot too short for one."""
+    """Every second at which sharpness was measured, and the middle of every shot too short for one, inside the given shots."""
     detail = measured.get("detail.sharpness")
     seconds = detail.times_s if detail is not None else np.arange(0, measured.duration_s, 1.0)
     short = [(s.span.start_s + s.span.end_s) / 2 for s in shots if s.span.duration_s < 2]
-    return np.unique(np.concatenate([seconds, short]))
+    times = np.unique(np.concatenate([seconds, short]))
+    if not shots:
+        return times
+    starts, ends = (np.array([getattr(s.span, name) for s in shots]) for name in ("start_s", "end_s"))
+    own = np.searchsorted(starts, times, side="right") - 1
+    return times[(own >= 0) & (times < ends[np.maximum(own, 0)])]
 
 
 def _sharpness(measured: Measured, times: Numbers) -> Numbers:

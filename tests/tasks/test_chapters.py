@@ -111,3 +111,10 @@ def test_every_shot_is_a_finding_with_how_it_opens(dialogue):
     assert result.findings[1].label == "Shot 2" and result.findings[1].score > 0.9
     assert result.data["timecode"] is None
     assert list_shots(dialogue, ()).status is Status.EMPTY
+
+
+def test_moments_lie_in_the_shots_that_are_given(tmp_path):
+    measured = measured_film(tmp_path, [still(1, 50), still(2, 50), still(3, 50)], RATE)
+    without_ad = [Shot(TimeSpan(0, 10), "start"), Shot(TimeSpan(20, 30), "cut")]
+
+    assert {int(t // 10) for t in choose_moments(measured, without_ad, 3)} == {0, 2}
