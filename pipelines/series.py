@@ -20,6 +20,7 @@ from pipelines.interfaces import Blobs, StoreUnavailable
 
 BLOCK_S = 60.0
 OVERLAP_S = 2.0
+NUMBERS_BYTES = 64  # a row; what is larger is a picture, and walked block by block
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,8 @@ class Measured:
 
     def __getitem__(self, name: str) -> Series:
         """The whole series. KeyError where the plan did not ask for it or the video has no such stream."""
+        if not self._joined:
+            self._joined = self._numbers()
         if name not in self._joined:
             parts = [part for part in self.blocks(name) if len(part)]
             if not parts:
@@ -114,6 +117,16 @@ class Measured:
             return self[name]
         except KeyError:
             return None
+
+    def _numbers(self) -> dict[str, Series]:
+        """All series but pictures, from one reading of the blocks; one by one, every block would be read some thirty times."""
+        parts: dict[str, list[Series]] = {}
+        for key in self.blobs.keys(self.prefix + "/"):
+            if key.endswith(".npz"):
+                for name, part in unpack(self.blobs.get(key)).items():
+                    if len(part) and part.values[0].nbytes <= NUMBERS_BYTES:
+                        parts.setdefault(name, []).append(part)
+        return {name: join(found) for name, found in parts.items()}
 
     def blocks(self, name: str) -> Iterator[Series]:
         """The series block by block, in time order; blocks without it are left out."""
