@@ -98,9 +98,8 @@ def measure(video: Video, wanted: Wanted, store: Store, run: Run) -> Measured:
     measured = measure_video(video.path, store.blobs, prefix, wanted.plan, workers=run.workers, on_progress=progress)
     try:
         return replace(measured, subtitles=in_worker(read_subtitles, video.path.absolute()))
-    except WorkerDied as error:  # a hostile subtitle stream costs the film its words, not its pictures; tasks say what they lacked
-        logger.warning("subtitles lost video_id=%s error=%s", video.id, error)
-        return measured
+    except WorkerDied as error:  # a hostile subtitle stream costs the film its words, not its pictures; the report says so
+        return replace(measured, facts={**measured.facts, "subtitles_lost": f"the subtitles could not be read: {error}"})
 
 
 def series_prefix(video_id: str, wanted: Wanted) -> str:
@@ -111,7 +110,7 @@ def assemble(video: Video, settings: dict[str, object], digest: str, case: Case,
     measured = case.measured
     tasks = tuple(replace(task, findings=numbered(task.findings, video.id, digest, measured.clock)) for task in results)
     storyboard, trouble = _storyboard(video, tasks)
-    status, reason = overall(tasks, measured.missing, trouble)
+    status, reason = overall(tasks, measured.missing, trouble or str(measured.facts.get("subtitles_lost", "")))
     return Report(
         request_id=hashlib.sha256(f"{video.id} {digest}".encode()).hexdigest()[:32],
         video_id=video.id,

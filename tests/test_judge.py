@@ -1,9 +1,10 @@
 import numpy as np
 
 from model.video import TimeSpan
+from pipelines.analyze import overall
 from pipelines.findings import Finding, Shot, Status, TaskResult
 from pipelines.judge import by_second, programme
-from pipelines.series import Series
+from pipelines.series import Missing, Series
 
 SHOTS = tuple(Shot(TimeSpan(start, start + 10)) for start in (0.0, 10.0, 20.0, 30.0))
 
@@ -26,3 +27,11 @@ def test_a_curve_has_the_mean_of_each_second_that_has_a_value():
     curve = by_second(Series(np.array([0.0, 0.5, 2.0, 3.0]), np.array([1.0, 2.0, 5.0, -np.inf])))
 
     assert (curve.times_s, curve.values) == ((0.0, 2.0), (1.5, 5.0))
+
+
+def test_a_report_says_what_was_lost_before_what_was_found():
+    nothing = (TaskResult("ads", Status.EMPTY, reason="the film is too short"),)
+
+    assert overall(nothing, ()) == (Status.EMPTY, "ads: the film is too short")
+    assert overall(nothing, (), "the subtitles could not be read: it took too long")[0] is Status.DEGRADED
+    assert overall(nothing, (Missing(3.0, 5.0, "damaged"),)) == (Status.DEGRADED, "2.0 s of the file could not be decoded: damaged")
