@@ -95,7 +95,9 @@ def analyze(
     task: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="shots, ads, anomalies, chapters, summary; repeatable. Default: the profile's.")
     ] = None,
-    profile: Annotated[str, typer.Option(metavar="NAME", help="auto, broadcast, film, camera or sport: the tasks that make sense there.")] = "auto",
+    profile: Annotated[
+        str, typer.Option(metavar="NAME", help="auto, broadcast, film, camera or sport: the tasks that make sense there.")
+    ] = "auto",
     normal: Annotated[
         list[Path] | None,
         typer.Option(
