@@ -19,7 +19,7 @@ CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chro
 needs_browser = pytest.mark.browser
 QUIET = (
     "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-quic",
-    "--mute-audio",
+    "--disable-audio-output",
 )  # fmt: skip
 PATIENCE_S = 60.0
 # Chromium reads DevTools from file 3 and answers on file 4.
@@ -58,7 +58,7 @@ class Browser:
     def wait_for(self, expression: str) -> None:
         until = time.monotonic() + PATIENCE_S
         while not self.value(f"Boolean({expression})"):
-            assert time.monotonic() < until, f"{expression} did not come true"
+            assert time.monotonic() < until, f"{expression} did not come true; {self.problems}"
             time.sleep(0.05)
 
     def press(self, key: str, code: str = "") -> None:

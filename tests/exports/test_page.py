@@ -138,14 +138,21 @@ def test_the_keys_work(window: Browser, folder: Path) -> None:
     ):
         window.press(key)
         assert window.value("player.time") == pytest.approx(time_s, abs=1e-3), key
-    window.wait_for("!player.video.seeking && !player.video.ended")
-    window.press("k")
-    window.wait_for("!player.video.paused && player.time > 6.4")
-    window.press(" ", "Space")
-    window.wait_for("player.video.paused")
     window.press("?")
     assert window.value("document.getElementById('help').open") is True
     window.press("Escape")
+    assert window.problems == []
+
+
+@needs_browser
+def test_the_keys_play_and_pause(window: Browser, folder: Path) -> None:
+    window.open(folder / "clip.html", "#t=3.5")
+    window.wait_for("player.ready && !player.video.seeking && Math.abs(player.video.currentTime - 3.5) < 0.01")
+
+    window.press("k")
+    window.wait_for("player.time > 3.7")
+    window.press(" ", "Space")
+    window.wait_for("player.video.paused")
     assert window.problems == []
 
 
