@@ -47,6 +47,7 @@ class Browser:
     def open(self, page: Path, fragment: str = "", *, width: int = 1400, height: int = 1000, scheme: str = "light") -> None:
         self._call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
         self._call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        self._call("Page.navigate", url="about:blank")  # a new fragment alone would keep the old page and its state
         self._call("Page.navigate", url=page.as_uri() + fragment)
         self.wait_for("document.readyState === 'complete' && typeof table === 'object'")
 
