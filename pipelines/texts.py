@@ -18,7 +18,7 @@ class ScreenText:
     """A text that stood in the picture. confidence: of its reading, 0..1.
 
     kind: "caption" (as subtitles stand) | "lower_third" (a name or a headline) | "card" (a brand or a title, big on a plain or still
-    picture) | "credits" (many lines, or rolling) | "slate" | "text" (everything else: signs, logos, scenery). Lines are told apart by "\\n".
+    picture) | "credits" (many lines, or rolling) | "slate" | "text" (everything else: signs, logos, scenery). "\\n" parts its lines.
     """
 
     span: TimeSpan

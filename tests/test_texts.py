@@ -28,9 +28,13 @@ def test_spoken_lines_come_back_with_their_words():
 
 @pytest.mark.parametrize(
     ("box", "confidence", "kind", "named"),
-    [((0.5, 0, 0.4, 1), 0.5, "text", "left before right"), ((0, 0, 1, 1.1), 0.5, "text", "shares"), ((0, 0, 1, 1), 1.5, "text", "confidence"),
-     ((0, 0, 1, 1), 0.5, "poem", "poem")],
-)  # fmt: skip
+    [
+        ((0.5, 0, 0.4, 1), 0.5, "text", "left before right"),
+        ((0, 0, 1, 1.1), 0.5, "text", "shares"),
+        ((0, 0, 1, 1), 1.5, "text", "confidence"),
+        ((0, 0, 1, 1), 0.5, "poem", "poem"),
+    ],
+)
 def test_a_text_refuses_nonsense(box, confidence, kind, named):
     with pytest.raises(ValueError, match=named):
         ScreenText(TimeSpan(0, 1), "x", confidence, box, kind)
