@@ -82,3 +82,17 @@ class Sound:
     samples: NDArray[np.float32]
     start_s: float
     gaps: tuple[TimeSpan, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a visual encoder saw in N pictures.
+
+    embeddings: (N, D) float32 of length 1; cells: (N, h, w, C) float32, one vector for each part of the picture;
+    classes: (N, K) int16, the likeliest first; shares: (N, K) float32, their probabilities.
+    """
+
+    embeddings: NDArray[np.float32]
+    cells: NDArray[np.float32]
+    classes: NDArray[np.int16]
+    shares: NDArray[np.float32]

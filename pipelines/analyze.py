@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pipelines.corrections import Correction, corrected, latest
+from pipelines.encode import Encoding
 from pipelines.findings import Coverage, KeyFrame, Report, Status, TaskResult, numbered, settings_digest
-from pipelines.interfaces import Blobs, UnreadableVideo
+from pipelines.interfaces import Blobs, Encoder, UnreadableVideo
 from pipelines.judge import Case, curves, judge
 from pipelines.looking import in_worker, regular_file
 from pipelines.profiles import Wanted
@@ -25,7 +26,7 @@ from pipelines.tasks.anomalies import Normal, learn_normal
 from pipelines.workers import WorkerDied
 
 logger = logging.getLogger(__name__)
-SYSTEM = "signals"  # no trained model speaks yet
+SYSTEM = "signals"  # no language model speaks; trained eyes and readers are told in the settings
 READ_BYTES = 1 << 20
 
 
@@ -47,6 +48,17 @@ class Video:
 
 
 @dataclass(frozen=True, slots=True)
+class Senses:
+    """The trained models at hand. missing: sentences, one for each that should be here and is not."""
+
+    encoder: Encoder | None = None
+    missing: tuple[str, ...] = ()
+
+    def settings(self) -> dict[str, object]:
+        return {"encoder": {"name": self.encoder.name, "digest": self.encoder.digest}} if self.encoder else {}
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """How to work, none of which changes an answer."""
 
@@ -55,8 +67,17 @@ class Run:
     progress: Callable[[str, float, float], None] = field(default=lambda stage, done, total: None)  # stage, done, total (same unit)
 
 
-def analyze_video(path: Path, wanted: Wanted, store: Store, *, normals: Sequence[Path] = (), source: str = "", run: Run = Run()) -> Report:
-    """Decode, judge and record one file; the same file under the same settings is answered from the store unless `run.again`.
+def analyze_video(
+    path: Path,
+    wanted: Wanted,
+    store: Store,
+    senses: Senses = Senses(),
+    *,
+    normals: Sequence[Path] = (),
+    source: str = "",
+    run: Run = Run(),
+) -> Report:
+    """Decode, encode, judge and record one file; the same file under the same settings is answered from the store unless `run.again`.
 
     normals: recordings of the source's ordinary life, which anomalies are judged against.
     Raises UnreadableVideo (never again), StoreUnavailable (later).
@@ -65,13 +86,12 @@ def analyze_video(path: Path, wanted: Wanted, store: Store, *, normals: Sequence
     video = identify(path, source)
     ordinary = tuple(identify(normal, video.source) for normal in normals if "anomalies" in wanted.tasks)
     words = store.results.corrections(source=video.source)
-    settings = wanted.settings() | _normal_settings(wanted, ordinary, words) | _subtitle_settings(path)
+    settings = wanted.settings() | senses.settings() | _normal_settings(wanted, ordinary, words) | _subtitle_settings(path)
     digest = settings_digest(settings)
     report = None if run.again else store.results.load(video.id, digest)
     if report is None:
-        measured = measure(video, wanted, store, run)
-        # Here `encode` joins: features of a trained encoder, beside the series, for the same tasks.
-        case = Case(measured, find_shots(measured), wanted, taught(ordinary, words, wanted, store, run))
+        measured = measure(video, wanted, store, senses, run)
+        case = Case(measured, find_shots(measured), wanted, taught(ordinary, words, wanted, store, senses, run))
         report = assemble(video, settings, digest, case, judge(case), time.monotonic() - started)
     report = replace(report, name=path.name)
     store.results.save(report, video.source)  # also what was answered from the store: its rows are the current ones again
@@ -88,18 +108,32 @@ def identify(path: Path, source: str = "") -> Video:
     return Video(path, digest.hexdigest(), source or digest.hexdigest())
 
 
-def measure(video: Video, wanted: Wanted, store: Store, run: Run) -> Measured:
-    """The series of one video, decoded now or read from an earlier run."""
+def measure(video: Video, wanted: Wanted, store: Store, senses: Senses, run: Run) -> Measured:
+    """The series and features of one video, decoded and encoded now or read from an earlier run."""
 
     def progress(done_s: float, total_s: float) -> None:
         run.progress(f"watching {video.path.name}", done_s, total_s)
 
     prefix = series_prefix(video.id, wanted)
-    measured = measure_video(video.path, store.blobs, prefix, wanted.plan, workers=run.workers, on_progress=progress)
+    if senses.encoder is None or wanted.plan.eyes is None:
+        plan = replace(wanted.plan, eyes=None)
+        measured = measure_video(video.path, store.blobs, prefix, plan, workers=run.workers, on_progress=progress)
+        return _with_subtitles(replace(measured, lost=senses.missing), video)
+    with Encoding(senses.encoder, store.blobs, prefix, wanted.plan) as encoding:
+        measured = measure_video(
+            video.path, store.blobs, prefix, wanted.plan, workers=run.workers, on_progress=progress,
+            on_block=encoding.add, is_done=encoding.is_done,
+        )  # fmt: skip
+    lost = (*senses.missing, encoding.trouble) if encoding.trouble else senses.missing
+    seen = replace(measured, features=encoding.features, class_names=senses.encoder.class_names, lost=lost)
+    return _with_subtitles(seen, video)
+
+
+def _with_subtitles(measured: Measured, video: Video) -> Measured:
     try:
         return replace(measured, subtitles=in_worker(read_subtitles, video.path.absolute()))
     except WorkerDied as error:  # a hostile subtitle stream costs the film its words, not its pictures; the report says so
-        return replace(measured, facts={**measured.facts, "subtitles_lost": f"the subtitles could not be read: {error}"})
+        return replace(measured, lost=(*measured.lost, f"the subtitles could not be read: {error}"))
 
 
 def series_prefix(video_id: str, wanted: Wanted) -> str:
@@ -110,7 +144,7 @@ def assemble(video: Video, settings: dict[str, object], digest: str, case: Case,
     measured = case.measured
     tasks = tuple(replace(task, findings=numbered(task.findings, video.id, digest, measured.clock)) for task in results)
     storyboard, trouble = _storyboard(video, tasks)
-    status, reason = overall(tasks, measured.missing, trouble or str(measured.facts.get("subtitles_lost", "")))
+    status, reason = overall(tasks, measured.missing, "; ".join(filter(None, [trouble, *measured.lost])))
     return Report(
         request_id=hashlib.sha256(f"{video.id} {digest}".encode()).hexdigest()[:32],
         video_id=video.id,
@@ -173,12 +207,12 @@ def _with_words(task: TaskResult, words: Sequence[Correction]) -> TaskResult:
     return replace(task, findings=findings, status=status)
 
 
-def taught(ordinary: Sequence[Video], words: Sequence[Correction], wanted: Wanted, store: Store, run: Run) -> Normal | None:
+def taught(ordinary: Sequence[Video], words: Sequence[Correction], wanted: Wanted, store: Store, senses: Senses, run: Run) -> Normal | None:
     """The source's normal: learned from its ordinary recordings and from the alarms that people rejected. None without either."""
     rejected = _false_alarms(words)
     if "anomalies" not in wanted.tasks or not (ordinary or rejected):
         return None
-    normal = learn_normal(*(measure(video, wanted, store, run) for video in ordinary)) if ordinary else Normal()
+    normal = learn_normal(*(measure(video, wanted, store, senses, run) for video in ordinary)) if ordinary else Normal()
     for word in rejected:
         normal = normal.with_false_alarm(word.finding)
     return normal

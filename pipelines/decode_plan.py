@@ -26,8 +26,11 @@ class DecodePlan:
     grey: Pictures | None = Pictures(160, 90, "gray", 5.0)  # per-cell motion, backgrounds, static objects
     colour: Pictures | None = Pictures(32, 18, "rgb24", 2.0)  # how alike two moments look
     detail: Pictures | None = Pictures(320, 180, "gray", 1.0)  # edges (logos, bars, text) and sharpness; measured, not kept
+    eyes: Pictures | None = Pictures(224, 224, "rgb24", 1.0)  # for the encoder, and one more behind every jump; kept until encoded
     sound: bool = True
 
     @property
     def digest(self) -> str:
-        return hashlib.sha256(f"{MEASURE_VERSION} {asdict(self)}".encode()).hexdigest()[:16]
+        """Of what is measured. The encoder's pictures are not: they leave no trace in the series."""
+        measured = {name: value for name, value in asdict(self).items() if name != "eyes"}
+        return hashlib.sha256(f"{MEASURE_VERSION} {measured}".encode()).hexdigest()[:16]

@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
+from model.video import Seen
+
 
 class UnreadableVideo(Exception):
     """The bytes are not a video we can decode. Trying again will not help."""
@@ -32,3 +37,25 @@ class Blobs(Protocol):
         ...
 
     def delete(self, key: str) -> None: ...
+
+
+class Encoder(Protocol):
+    """Trained eyes. digest: of its weights and its graph, part of every answer's settings; size_px: of the square pictures it takes."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def digest(self) -> str: ...
+
+    @property
+    def size_px(self) -> int: ...
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """What `Seen.classes` count; empty where the encoder knows no classes."""
+        ...
+
+    def encode(self, pictures: NDArray[np.uint8]) -> Seen:
+        """pictures: (N, size_px, size_px, 3) RGB, any N."""
+        ...

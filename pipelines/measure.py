@@ -8,12 +8,16 @@ from pathlib import Path
 
 import numpy as np
 from av.video.reformatter import Interpolation
+from numpy.typing import NDArray
 
 from pipelines.decode_plan import DecodePlan, Pictures
 from pipelines.media import Shown, VideoIndex, shown_frames
 from pipelines.pixels import Scaler
 from pipelines.series import BLOCK_S, OVERLAP_S, Series
 from pipelines.signals.pictures import BlockPictures, measure_pictures
+
+JUMP = 12.0  # mean change of a luma pixel, of 255, behind which the encoder gets a picture of its own: most hard cuts
+SETTLED_S = 0.2  # ... once nothing has jumped for this long, so that a flash or a crossfade gives none or one
 
 
 def measure_blocks(
@@ -42,17 +46,21 @@ class _Gather:
 
     def __init__(self, plan: DecodePlan) -> None:
         self.plan = plan
-        self.sampled: dict[str, Pictures] = {n: p for n in ("grey", "colour", "detail") if (p := getattr(plan, n)) is not None}
+        self.sampled: dict[str, Pictures] = {n: p for n in ("grey", "colour", "detail", "eyes") if (p := getattr(plan, n)) is not None}
         self.small = Scaler(*plan.every_px, "yuv420p", Interpolation.AREA)
         self.scalers = {name: Scaler(p.width_px, p.height_px, p.pixel_format, Interpolation.AREA) for name, p in self.sampled.items()}
         self.frames: list[tuple[float, int, np.ndarray]] = []
         self.samples: dict[str, list[tuple[float, np.ndarray]]] = {name: [] for name in self.sampled}
+        self.jumps = _Jumps()
 
     def add(self, shown: Shown) -> None:
         self.frames.append((shown.start_s, shown.tick, self.small(shown.frame)))
+        settled = self.jumps.settled(shown.start_s, self.frames[-1][2][: self.plan.every_px[1]])
         for name, wanted in self.sampled.items():
             instants = _instants(shown, wanted.rate_hz)
-            if len(instants):
+            if name == "eyes" and settled and not instants:
+                instants = [shown.start_s]
+            if instants:
                 picture = self.scalers[name](shown.frame)
                 self.samples[name] += [(t, picture) for t in instants]
 
@@ -75,6 +83,24 @@ class _Gather:
     def _since(self, at_s: float) -> list[tuple[float, int, np.ndarray]]:
         """The frames from the one on display at `at_s` on, however long ago it appeared."""
         return self.frames[max(0, bisect_right(self.frames, at_s, key=lambda f: f[0]) - 1) :]
+
+
+class _Jumps:
+    """Hears every frame's small luma picture and says when a jump has settled."""
+
+    def __init__(self) -> None:
+        self.before: NDArray[np.int16] | None = None
+        self.jumped_s: float | None = None
+
+    def settled(self, at_s: float, luma: NDArray[np.uint8]) -> bool:
+        now = luma.astype(np.int16)
+        if self.before is not None and np.abs(now - self.before).mean() > JUMP:
+            self.jumped_s = at_s
+        self.before = now
+        if self.jumped_s is None or at_s < self.jumped_s + SETTLED_S:
+            return False
+        self.jumped_s = None
+        return True
 
 
 def _instants(shown: Shown, rate_hz: float) -> list[float]:

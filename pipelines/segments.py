@@ -63,6 +63,15 @@ class Work:
     blobs: Blobs
     prefix: str
 
+    @property
+    def pictures(self) -> str:
+        return pictures_prefix(self.prefix)
+
+
+def pictures_prefix(prefix: str) -> str:
+    """Where the encoder's pictures of a video wait, block by block."""
+    return f"{prefix}-pictures"
+
 
 def measure_video(
     path: Path,
@@ -73,18 +82,21 @@ def measure_video(
     workers: int | None = None,
     limits: Limits = STANDARD,
     on_progress: Callable[[float, float], None] | None = None,
+    on_block: Callable[[int], None] = lambda block: None,
+    is_done: Callable[[int], bool] = lambda block: True,
 ) -> Measured:
     """Measure a file in worker processes (one a core by default), block by block into `blobs` under `prefix`.
 
     Blocks that are there are kept, so that a run broken off goes on where it was. on_progress: (seconds done, seconds in all).
+    on_block hears of each block as soon as it lies in the store. is_done: False where a block's pictures are wanted once more.
     Raises UnreadableVideo where nothing at all could be decoded; whatever less is lost is told in `Measured.missing`.
     """
-    if (before := open_measured(blobs, prefix)) is not None and not _absent(blobs, prefix, before.duration_s):
+    if (before := open_measured(blobs, prefix)) is not None and not _absent(blobs, prefix, before.duration_s, is_done):
         return before
     path = regular_file(path)
     with crew(workers or os.cpu_count() or 1, limits) as hands:
         look = looked_at(path, hands, limits)
-        run = _Run(Work(path, look, plan, blobs, prefix), hands, limits, on_progress)
+        run = _Run(Work(path, look, plan, blobs, prefix), hands, limits, on_progress, on_block, is_done)
         missing = merged([*run.to_the_end(), *cut_off(look.facts, limits)])
     measured = Measured(
         blobs, prefix, look.facts.duration_s, look.index.clock if look.index else None, (), missing, plain_facts(look.facts)
@@ -124,10 +136,18 @@ def segments(blocks: list[int], workers: int, lead_in_s: Callable[[int], float])
 class _Run:
     """One file's segments on their way through the workers."""
 
-    def __init__(self, work: Work, hands: Crew, limits: Limits, on_progress: Callable[[float, float], None] | None) -> None:
-        self.work, self.hands, self.limits, self.on_progress = work, hands, limits, on_progress
+    def __init__(
+        self,
+        work: Work,
+        hands: Crew,
+        limits: Limits,
+        on_progress: Callable[[float, float], None] | None,
+        on_block: Callable[[int], None],
+        is_done: Callable[[int], bool],
+    ) -> None:
+        self.work, self.hands, self.limits, self.on_progress, self.on_block = work, hands, limits, on_progress, on_block
         self.duration_s = work.look.facts.duration_s
-        absent = _absent(work.blobs, work.prefix, self.duration_s)
+        absent = _absent(work.blobs, work.prefix, self.duration_s, is_done)
         self.queue = segments(absent, hands.size, work.look.lead_in_s)
         self.missing = _missing_before(work.blobs, work.prefix)
         self.done = set(range(block_count(self.duration_s))) - set(absent)
@@ -179,6 +199,7 @@ class _Run:
             assignment.seconds = message.seconds
         elif isinstance(message, BlockDone):
             self.done.add(message.block)
+            self.on_block(message.block)
             self.missing += message.missing
             self.is_empty = self.is_empty and message.is_empty
             assignment.blocks = assignment.blocks[1:]
@@ -229,6 +250,8 @@ def measure_segment(send: Callable[[At | BlockDone], None], work: Work, blocks: 
     """Runs in a worker: measure `blocks`, store each as soon as it is complete."""
     beat = _heartbeat(send)
     for (block, pictures, unseen), (_, sound, unheard) in zip(_pictures(work, blocks, beat), _sound(work, blocks), strict=True):
+        if (eyes := pictures.pop("eyes", None)) is not None:
+            work.blobs.put(block_key(work.pictures, block), pack({"eyes": eyes}))  # first: a block in the store has had its pictures
         series = pictures | sound
         missing = [*unseen, *unheard]
         times = np.array([m.start_s for m in missing])
@@ -326,9 +349,9 @@ def block_key(prefix: str, block: int) -> str:
     return f"{prefix}/{block:06d}.npz"
 
 
-def _absent(blobs: Blobs, prefix: str, duration_s: float) -> list[int]:
+def _absent(blobs: Blobs, prefix: str, duration_s: float, is_done: Callable[[int], bool]) -> list[int]:
     there = set(blobs.keys(prefix + "/"))
-    return [block for block in range(block_count(duration_s)) if block_key(prefix, block) not in there]
+    return [block for block in range(block_count(duration_s)) if block_key(prefix, block) not in there or not is_done(block)]
 
 
 def _missing_before(blobs: Blobs, prefix: str) -> list[Missing]:

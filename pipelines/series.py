@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 
 from model.video import Clock, TimeSpan
 from pipelines.interfaces import Blobs, StoreUnavailable
+from pipelines.texts import ScreenText, Spoken
 
 BLOCK_S = 60.0
 OVERLAP_S = 2.0
+EYES = "eyes."  # what an encoder saw, beside what was measured
 NUMBERS_BYTES = 64  # a row; what is larger is a picture, and walked block by block
 
 
@@ -89,6 +91,11 @@ class Measured:
     subtitles: tuple[tuple[TimeSpan, str], ...] = ()
     missing: tuple[Missing, ...] = ()  # stretches that could not be decoded, apart and in order
     facts: Mapping[str, Any] = field(default_factory=dict)  # what probe said, JSON values only
+    features: str = ""  # series named `eyes.*` lie at f"{features}/{block:06d}.npz"; empty: no encoder has seen the video
+    class_names: tuple[str, ...] = ()  # what `eyes.class` counts
+    texts: tuple[ScreenText, ...] = ()  # read from the pictures
+    spoken: tuple[Spoken, ...] = ()  # a rough transcript
+    lost: tuple[str, ...] = ()  # sentences: what should be here and could not be had
     _joined: dict[str, Series] = field(default_factory=dict)
 
     @property
@@ -130,7 +137,8 @@ class Measured:
 
     def blocks(self, name: str) -> Iterator[Series]:
         """The series block by block, in time order; blocks without it are left out."""
-        for key in self.blobs.keys(self.prefix + "/"):
+        prefix = self.features if name.startswith(EYES) else self.prefix
+        for key in self.blobs.keys(prefix + "/") if prefix else ():
             if not key.endswith(".npz"):
                 continue  # the manifest
             part = unpack(self.blobs.get(key), [name]).get(name)

@@ -13,13 +13,14 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from pipelines.analyze import Run, Store, analyze_video
+from pipelines.analyze import Run, Senses, Store, analyze_video
 from pipelines.exports.registry import export_named
 from pipelines.exports.report_json import report_to_json
 from pipelines.findings import Report
 from pipelines.interfaces import UnreadableVideo, WrongRequest
 from pipelines.profiles import Wanted, wanted
 from pipelines.stores.folder import FolderBlobs
+from services.models import open_senses
 from services.opening import open_store
 from services.outputs import write_outputs
 from services.pruning import prune
@@ -40,17 +41,19 @@ class Order:
     again: bool = False
     workers: int | None = None
     store: str | None = None
+    providers: tuple[str, ...] = ("cpu",)
 
 
 def analyze_all(order: Order, *, as_json: bool) -> int:
     """Analyse every video; returns the exit code: 0, or 3 where an input could not be read."""
     settings = _checked(order)
     store = open_store(order.store)
+    senses = open_senses(order.providers)
     folders = output_folders(order.videos, order.out)
     outcomes: list[dict[str, Any]] = []
     for video, folder in zip(order.videos, folders, strict=True):
         try:
-            report = _analyze_one(video, folder, order, settings, store)
+            report = _analyze_one(video, folder, order, settings, store, senses)
         except UnreadableVideo as error:
             outcomes.append({"name": video.name, "status": "failed", "reason": str(error)})
             _complain(error)
@@ -66,10 +69,10 @@ def analyze_all(order: Order, *, as_json: bool) -> int:
     return 3 if any(outcome["status"] == "failed" for outcome in outcomes) else 0
 
 
-def _analyze_one(video: Path, folder: Path, order: Order, settings: Wanted, store: Store) -> Report:
+def _analyze_one(video: Path, folder: Path, order: Order, settings: Wanted, store: Store, senses: Senses) -> Report:
     with progress_bars() as progress:
         run = Run(workers=order.workers, again=order.again, progress=progress)
-        report = analyze_video(video, settings, store, normals=order.normals, source=order.source, run=run)
+        report = analyze_video(video, settings, store, senses, normals=order.normals, source=order.source, run=run)
         write_outputs(report, video, folder, order.exports, progress)
     return report
 

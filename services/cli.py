@@ -111,6 +111,10 @@ def analyze(
     ] = None,
     again: Annotated[bool, typer.Option("--again", help="Judge anew although the store has the answer.")] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Decoding processes. Default: one a core.", show_default=False)] = None,
+    provider: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="What the visual encoder computes on: cpu, cuda, tensorrt or coreml; repeatable. Default: cpu."),
+    ] = None,
     store: StoreOption = None,
     json: JsonOption = False,
 ) -> int:
@@ -121,7 +125,10 @@ def analyze(
     """
     from services.analyzing import Order, analyze_all
 
-    order = Order(tuple(videos), out, tuple(task or ()), profile, tuple(normal or ()), source, tuple(export or ()), again, workers, store)
+    order = Order(
+        tuple(videos), out, tuple(task or ()), profile, tuple(normal or ()), source, tuple(export or ()), again, workers, store,
+        tuple(provider or ("cpu",)),
+    )  # fmt: skip
     return analyze_all(order, as_json=json)
 
 
@@ -215,6 +222,28 @@ def cut(
     from services.cutting import write_without_ads
 
     write_without_ads(video, out, min_score, store)
+
+
+models = typer.Typer(help="The trained models that come inside packages.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(models, name="models")
+
+
+@models.command("list", short_help="Show every model, and whether it is ready.")
+@answers
+def list_models(json: JsonOption = False) -> None:
+    """Show every model with its use, licence, source, size and digest, and whether it is ready."""
+    from services.models import show_models
+
+    show_models(as_json=json)
+
+
+@models.command(short_help="Check every model, and make what runs from it.")
+@answers
+def prepare(json: JsonOption = False) -> int:
+    """Check every model's digest and make the graphs that run, once; `longtake analyze` does the same when it needs them."""
+    from services.models import prepare_models
+
+    return prepare_models(as_json=json)
 
 
 @app.command(short_help="Say what is installed and what is missing.")

@@ -12,6 +12,7 @@ from pipelines.exports.cut import clip, cut
 from pipelines.interfaces import WrongRequest
 from pipelines.profiles import wanted
 from services.analyzing import progress_bars
+from services.models import open_senses
 from services.opening import open_store
 
 SUFFIXES = (".mp4", ".m4v", ".mov")
@@ -32,7 +33,7 @@ def write_clip(video: Path, finding: str, out: Path | None, margin_s: float, sto
 def write_without_ads(video: Path, out: Path | None, min_score: float, store: str | None) -> None:
     target = _writable(out or Path(f"{video.stem}-without-ads.mp4"), video)
     with progress_bars() as progress:
-        report = analyze_video(video, wanted(tasks=("ads",)), open_store(store), run=Run(progress=progress))
+        report = analyze_video(video, wanted(tasks=("ads",)), open_store(store), open_senses(), run=Run(progress=progress))
         ads = report.task("ads")
         assert ads is not None
         removed = [

@@ -18,6 +18,7 @@ from pipelines.evaluation.camera import make_camera
 from pipelines.findings import Finding
 from pipelines.profiles import wanted
 from services.analyzing import progress_bars
+from services.models import open_senses
 from services.opening import open_store
 from services.outputs import write_outputs
 from services.tables import clock, report_table
@@ -34,7 +35,7 @@ def run_demo(folder: Path, seed: int) -> int:
         truths = list(pool.map(_make, films, [seed, seed]))
     for film, truth in zip(films, truths, strict=True):
         with progress_bars() as progress:
-            report = analyze_video(film, wanted(), open_store(str(folder / "store")), run=Run(again=True, progress=progress))
+            report = analyze_video(film, wanted(), open_store(str(folder / "store")), open_senses(), run=Run(again=True, progress=progress))
             write_outputs(report, film, folder / film.stem, ("edl", "csv", "vtt"), progress)
         console.print(report_table(report, folder / film.stem), comparison(truth, report.findings), "")
     console.print(f"Open {folder / films[0].stem / 'report.html'} in a browser.", style="bold")

@@ -1,0 +1,113 @@
+"""The trained models at hand: opened for the pipeline, listed and prepared for people. The one place that knows where graphs are cached."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from model.encoders.efficientnet_lite0 import SIZE_PX
+from model.encoders.imagenet import ImageNetEncoder
+from model.encoders.onnx import OnnxNet, ProviderUnavailable
+from model.registry import CLASS_NAMES, EYES, MODELS
+from model.shipped import Shipped, WeightsMissing, installed, locate, prepared
+from pipelines.interfaces import WrongRequest
+
+if TYPE_CHECKING:  # `longtake models list` needs no pipeline
+    from pipelines.analyze import Senses
+
+
+def cache_folder() -> Path:
+    """`~/.cache/longtake/models`, or below XDG_CACHE_HOME (freedesktop.org base directories)."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "longtake" / "models"
+
+
+def open_senses(providers: Sequence[str] = ("cpu",)) -> Senses:
+    """All models that are there; of the others a sentence each. Raises WrongRequest for a provider that is not here."""
+    from pipelines.analyze import Senses
+
+    try:
+        return Senses(encoder=open_encoder(providers))
+    except WeightsMissing as error:
+        return Senses(missing=(str(error),))
+
+
+def open_encoder(providers: Sequence[str] = ("cpu",), threads: int | None = None) -> ImageNetEncoder:
+    """The default visual encoder. Raises WeightsMissing, WrongRequest."""
+    graph = prepared(EYES, cache_folder())
+    names = json.loads(locate(CLASS_NAMES).read_text("utf-8"))
+    try:
+        net = OnnxNet(graph, providers, threads)
+    except ProviderUnavailable as error:
+        raise WrongRequest(str(error)) from error
+    return ImageNetEncoder(net, EYES.name, EYES.digest, SIZE_PX, tuple(names[str(k)] for k in range(len(names))))
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One model as a person sees it. status: ready | missing; note: why, or where what runs lies."""
+
+    model: Shipped
+    status: str
+    size_bytes: int
+    note: str
+
+
+def show_models(*, as_json: bool) -> None:
+    _show([_looked_at(model) for model in MODELS], as_json)
+
+
+def prepare_models(*, as_json: bool) -> int:
+    """Returns the exit code: 0, or 4 where a model is not to be had."""
+    rows = [_made_ready(model) for model in MODELS]
+    _show(rows, as_json)
+    return 4 if any(row.status != "ready" for row in rows) else 0
+
+
+def _looked_at(model: Shipped) -> _Row:
+    try:
+        return _Row(model, "ready", _size(model), str(locate(model)))
+    except WeightsMissing as error:
+        return _Row(model, "missing", 0, str(error))
+
+
+def _made_ready(model: Shipped) -> _Row:
+    try:
+        return _Row(model, "ready", _size(model), str(prepared(model, cache_folder())))
+    except WeightsMissing as error:
+        return _Row(model, "missing", 0, str(error))
+
+
+def _size(model: Shipped) -> int:
+    return sum(Path(str(installed(model).locate_file(file))).stat().st_size for file in model.files)
+
+
+def _show(rows: Sequence[_Row], as_json: bool) -> None:
+    if as_json:
+        json.dump({"models": [_plain(row) for row in rows]}, sys.stdout, ensure_ascii=False)
+        sys.stdout.write("\n")
+        return
+    table = Table("model", "use", "licence", "size", "from", "status")
+    for row in rows:
+        model = row.model
+        size = f"{row.size_bytes / 1e6:.0f} MB" if row.size_bytes else ""
+        table.add_row(model.name, model.use, model.licence, size, f"{model.package} {model.version}", row.status)
+    console = Console()
+    console.print(table)
+    for row in rows:
+        if row.status != "ready":
+            console.print(row.note, style="yellow", highlight=False, markup=False)
+
+
+def _plain(row: _Row) -> dict[str, Any]:
+    model = row.model
+    told = {name: getattr(model, name) for name in ("name", "use", "package", "version", "licence", "source", "digest")}
+    return told | {"files": dict(model.files), "size_bytes": row.size_bytes, "status": row.status, "note": row.note}
