@@ -48,9 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     pins = [] if upgrade else locked_pins(LOCKS / "full.txt")
     # The core takes the versions of the full install, so that a test run in one says something about the other.
+    alone = resolve(project["tool"]["longtake"]["alone"], [], "--no-deps")
     for name in ("full", "core"):
         print(f"resolving {name} (pip asks the registry for metadata: seconds to a minute)", flush=True)
-        lines = lock_lines(resolve(wanted(project, EXTRAS[name]), pins))
+        lines = lock_lines([*resolve(wanted(project, EXTRAS[name]), pins), *alone])
         pins = [line.split()[0] for line in lines]
         (LOCKS / f"{name}.txt").write_text(f"{header(name)}\n" + "".join(f"{line}\n" for line in lines), "utf-8")
         print(f"wrote deploy/locks/{name}.txt: {len(lines)} distributions")
@@ -62,13 +63,13 @@ def wanted(project: dict[str, Any], extras: Iterable[str]) -> list[str]:
     return lines + [line for extra in extras for line in project["project"]["optional-dependencies"][extra]]
 
 
-def resolve(requirements: list[str], pins: list[str]) -> list[dict[str, Any]]:
+def resolve(requirements: list[str], pins: list[str], *options: str) -> list[dict[str, Any]]:
     """Ask pip what it would install; one entry a distribution, as in pip's installation report."""
     with tempfile.TemporaryDirectory() as folder:
         report, constraints = Path(folder, "report.json"), Path(folder, "constraints.txt")
         constraints.write_text("\n".join(pins), "utf-8")
         command = [sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed", "--quiet", "--only-binary=:all:"]
-        command += ["--report", str(report), "--constraint", str(constraints), *requirements]
+        command += ["--report", str(report), "--constraint", str(constraints), *options, *requirements]
         if subprocess.run(command, env=pip_environment(os.environ), cwd=folder).returncode != 0:
             sys.exit("pip found no set of versions that fits; its message stands above (try --upgrade).")
         installs: list[dict[str, Any]] = json.loads(report.read_text("utf-8"))["install"]

@@ -37,6 +37,11 @@ def project() -> dict[str, Any]:
     return tomllib.loads((lock.ROOT / "pyproject.toml").read_text("utf-8"))
 
 
+def alone() -> set[str]:
+    """Distributions that are installed without what they ask for."""
+    return {lock.canonical(Requirement(line).name) for line in project()["tool"]["longtake"]["alone"]}
+
+
 def report_entry(name: str, url: str = "https://registry.example/x.whl") -> dict[str, Any]:
     """One entry of pip's installation report, as pip 23.2 writes it."""
     archive = {"hash": "sha256=" + "0" * 64, "hashes": {"sha256": "0" * 64}}
@@ -70,13 +75,18 @@ def test_a_lock_answers_everything_that_its_distributions_ask_for(name: str) -> 
     held = pins(name)
     asked = [
         (distribution, requirement)
-        for distribution in held
+        for distribution in held.keys() - alone()
         for requirement in map(Requirement, requires_of(distribution))
         if requirement.marker is None or requirement.marker.evaluate({"extra": ""})
     ]
     answers = [(d, r, held.get(lock.REPLACED.get(lock.canonical(r.name), lock.canonical(r.name)), "")) for d, r in asked]
 
     assert [f"{d} asks for {r}" for d, r, version in answers if not r.specifier.contains(version, prereleases=True)] == []
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_what_is_installed_alone_is_in_every_lock(name: str) -> None:
+    assert [line for line in project()["tool"]["longtake"]["alone"] if line not in [row.split()[0] for row in lines(name)]] == []
 
 
 def test_the_core_is_part_of_the_full_install_in_the_same_versions() -> None:
