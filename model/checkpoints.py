@@ -12,6 +12,7 @@ import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -59,7 +60,8 @@ class _Tensor:
     def array(self) -> NDArray[Any]:
         values = self.storage.values
         last = self.offset + sum((n - 1) * s for n, s in zip(self.shape, self.strides, strict=True)) if 0 not in self.shape else 0
-        if values is None or min(self.offset, *self.strides, *self.shape, 0) < 0 or last >= max(len(values), 1):
+        # A stride of 0 could make terabytes of one number.
+        if values is None or min(self.offset, *self.strides, *self.shape, 0) < 0 or max(last + 1, prod(self.shape)) > max(len(values), 1):
             raise UnreadableCheckpoint("a tensor reaches outside its storage")
         item = values.itemsize
         view = np.lib.stride_tricks.as_strided(values[self.offset :], self.shape, tuple(s * item for s in self.strides))

@@ -51,7 +51,7 @@ class _Gather:
         self.scalers = {name: Scaler(p.width_px, p.height_px, p.pixel_format, Interpolation.AREA) for name, p in self.sampled.items()}
         self.frames: list[tuple[float, int, np.ndarray]] = []
         self.samples: dict[str, list[tuple[float, np.ndarray]]] = {name: [] for name in self.sampled}
-        self.jumps = _Jumps()
+        self.jumps = Jumps()
 
     def add(self, shown: Shown) -> None:
         self.frames.append((shown.start_s, shown.tick, self.small(shown.frame)))
@@ -85,7 +85,7 @@ class _Gather:
         return self.frames[max(0, bisect_right(self.frames, at_s, key=lambda f: f[0]) - 1) :]
 
 
-class _Jumps:
+class Jumps:
     """Hears every frame's small luma picture and says when a jump has settled."""
 
     def __init__(self) -> None:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from model.encoders.efficientnet_lite0 import SIZE_PX
+from model.encoders.imagenet import ImageNetEncoder
+from model.encoders.onnx import OnnxNet
+from model.registry import CLASS_NAMES, EYES
+from model.shipped import locate, prepared
 from tests.films import RECIPES, make_film
 
 
@@ -19,3 +25,15 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """`film("open.mp4")` is the path of that recipe's film."""
     folder = tmp_path_factory.mktemp("films")
     return lambda name: folder / name if (folder / name).exists() else make_film(folder, RECIPES[name])
+
+
+@pytest.fixture(scope="session")
+def eyes_graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return prepared(EYES, tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture(scope="session")
+def eyes(eyes_graph: Path) -> ImageNetEncoder:
+    """The shipped encoder, as `longtake analyze` opens it."""
+    names = json.loads(locate(CLASS_NAMES).read_text("utf-8"))
+    return ImageNetEncoder(OnnxNet(eyes_graph), EYES.name, EYES.digest, SIZE_PX, tuple(names[str(k)] for k in range(len(names))))
