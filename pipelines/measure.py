@@ -97,7 +97,7 @@ class Jumps:
         if self.before is not None and np.abs(now - self.before).mean() > JUMP:
             self.jumped_s = at_s
         self.before = now
-        if self.jumped_s is None or at_s < self.jumped_s + SETTLED_S:
+        if self.jumped_s is None or at_s < self.jumped_s + SETTLED_S - 1e-6:
             return False
         self.jumped_s = None
         return True
