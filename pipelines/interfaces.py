@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from model.ocr import ReadLine, Region
 from model.video import Seen
 
 
@@ -59,3 +60,27 @@ class Encoder(Protocol):
     def encode(self, pictures: NDArray[np.uint8]) -> Seen:
         """pictures: (N, size_px, size_px, 3) RGB, any N."""
         ...
+
+
+class Meaning(Protocol):
+    """Says how near two texts are in what they mean."""
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """(N, D) float32 of length 1, or 0 where a text has no words it knows."""
+        ...
+
+
+class TextReader(Protocol):
+    """Finds and reads text in one picture, (H, W, 3) RGB or (H, W) grey of any size. digest: of its weights, part of answers' settings."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def digest(self) -> str: ...
+
+    def find(self, picture: NDArray[np.uint8]) -> list[Region]:
+        """Where letters stand; cheaper than reading them."""
+        ...
+
+    def read(self, picture: NDArray[np.uint8]) -> list[ReadLine]: ...

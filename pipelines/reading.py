@@ -1,0 +1,259 @@
+"""The stage `reading`: texts in the pictures, each with the time it stands. Chooses few moments and reads those.
+
+A glance finds letters in the small grey pictures that decoding kept; only moments that show letters not yet read are decoded and read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from model.video import TimeSpan
+from pipelines.findings import Shot
+from pipelines.interfaces import Blobs, TextReader
+from pipelines.limits import STANDARD, Limits
+from pipelines.media import VideoFacts, VideoIndex, examine
+from pipelines.reading_merge import Reading, Stretch, as_texts, joined, liveliness
+from pipelines.sampling import Instants, sample_frames
+from pipelines.series import Measured, Series, join
+from pipelines.signals.lettering import Box, edges_between, new_letters
+from pipelines.texts import ScreenText, texts_from_json, texts_to_json
+from pipelines.workers import Crew, crew
+
+logger = logging.getLogger(__name__)
+READING_VERSION = "1"  # raise it whenever the same pictures would give other texts
+WINDOW_S = 1200.0  # worked on and stored as one: memory stays flat, and a run broken off goes on with the next
+BATCH = 8  # pictures decoded at once
+GLANCE = 1.5  # times the grey pictures' size: nine letters in ten are found; 1 finds eight, 2 costs twice as much
+SPREAD_S = 8.0  # a moment this near one that is read already counts half
+
+Picture = tuple[float, NDArray[np.uint8]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadSettings:
+    """How much is read. Numbers are of 20 minutes and shrink with the film."""
+
+    pictures: int = 40  # 0: read nothing
+    glances: int = 200
+    least: int = 6  # of a film, however short
+    least_confidence: float = 0.6
+    side_px: tuple[int, int] = (480, 640)  # the longer side of a picture that is read is no shorter and no longer
+
+    def budget(self, number: int, window: TimeSpan) -> int:
+        return max(min(self.least, number), round(number * window.duration_s / WINDOW_S))
+
+
+@dataclass(frozen=True, slots=True)
+class Film:
+    """What reading needs of one."""
+
+    path: Path
+    measured: Measured
+    shots: tuple[Shot, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """Letters that a glance found, and the seconds (numbers within the window) in which they stand."""
+
+    box: Box
+    score: float
+    seconds: range
+
+    @property
+    def weight(self) -> float:
+        left, top, right, bottom = self.box
+        return self.score * float(np.sqrt((right - left) * (bottom - top)))
+
+
+def texts_key(video_id: str, plan_digest: str, reader: TextReader, settings: ReadSettings) -> str:
+    """Where a film's texts lie: other pictures, another reader or other settings give others."""
+    told = f"{READING_VERSION} {plan_digest} {reader.digest} {asdict(settings)}"
+    return f"texts/{video_id}/{hashlib.sha256(told.encode()).hexdigest()[:16]}"
+
+
+def read_texts(
+    film: Film,
+    reader: TextReader,
+    settings: ReadSettings,
+    blobs: Blobs,
+    key: str,
+    *,
+    limits: Limits = STANDARD,
+    on_progress: Callable[[float, float], None] = lambda done, total: None,
+) -> tuple[ScreenText, ...]:
+    """The film's texts, read now or by an earlier run. on_progress: (seconds of film done, in all).
+
+    Raises UnreadableVideo or WorkerDied where the pictures cannot be decoded once more; whole windows read before stay stored.
+    """
+    texts: list[ScreenText] = []
+    windows = _windows(film.measured.duration_s) if settings.pictures and film.measured.clock else []
+    with crew(1, limits) as hands:
+        for number, window in enumerate(windows):
+            place = f"{key}/{number:04d}.json"
+            try:
+                texts += texts_from_json(json.loads(blobs.get(place)))
+            except KeyError:
+                read = _Window(film, window, reader, settings, _decoder(hands, film.path, settings, limits), on_progress).texts()
+                blobs.put(place, json.dumps(texts_to_json(read), ensure_ascii=False).encode())
+                texts += read
+    return tuple(joined(texts))
+
+
+def _windows(duration_s: float) -> list[TimeSpan]:
+    count = max(1, round(duration_s / WINDOW_S))  # the last one is up to half longer rather than a scrap
+    return [TimeSpan(k * WINDOW_S, (k + 1) * WINDOW_S if k + 1 < count else duration_s) for k in range(count) if duration_s > 0]
+
+
+class _Window:
+    """One stretch of a film: where letters are, which moments show them, what these say."""
+
+    def __init__(
+        self,
+        film: Film,
+        span: TimeSpan,
+        reader: TextReader,
+        settings: ReadSettings,
+        decode: Callable[[Sequence[float]], list[Picture]],
+        on_progress: Callable[[float, float], None],
+    ) -> None:
+        self.film, self.span, self.reader, self.settings, self.decode, self.on_progress = film, span, reader, settings, decode, on_progress
+        self.edges = edges_between(film.measured, span)
+        self.shots = tuple(s for s in film.shots if s.span.overlap_s(span) > 0)
+
+    def texts(self) -> list[ScreenText]:
+        grey = _grey(self.film.measured, self.span)
+        sightings = self._sightings(grey) if grey is not None and len(self.edges) else []
+        if grey is None or not len(self.edges):  # no signal to go by: evenly
+            count = self.settings.budget(self.settings.pictures, self.span)
+            moments = [self.span.start_s + (k + 0.5) * self.span.duration_s / count for k in range(count)]
+        else:
+            chosen = choose_seconds(sightings, len(self.edges), self.settings.budget(self.settings.pictures, self.span))
+            moments = [float(self.edges.times_s[k]) for k in chosen]
+        readings = list(self._readings(moments))
+        logger.info("texts read from_s=%.0f sightings=%d pictures=%d", self.span.start_s, len(sightings), len(readings))
+        return as_texts(readings, Stretch(self.span, self.edges, grey, self.shots), self.settings.least_confidence)
+
+    def _sightings(self, grey: Series) -> list[Sighting]:
+        """Where glances find letters, each text once."""
+        glances = choose_glances(
+            new_letters(self.edges), self.edges.times_s, self.shots, self.settings.budget(self.settings.glances, self.span)
+        )
+        found: list[Sighting] = []
+        for number, k in enumerate(glances):
+            at = int(np.clip(np.searchsorted(grey.times_s, self.edges.times_s[k] - 1e-3), 0, len(grey) - 1))
+            picture = cv2.resize(cast(NDArray[np.uint8], grey.values[at]), None, fx=GLANCE, fy=GLANCE, interpolation=cv2.INTER_CUBIC)
+            for region in self.reader.find(picture.astype(np.uint8)):
+                if not any(k in s.seconds and _covers(s.box, region.box) for s in found):
+                    found.append(Sighting(region.box, region.score, self.edges.stretch(region.box, k)))
+            self._tell(0.5 * number / len(glances))
+        return found
+
+    def _readings(self, moments: Sequence[float]) -> Iterator[Reading]:
+        for first in range(0, len(moments), BATCH):
+            for time_s, pixels in self.decode(moments[first : first + BATCH]):
+                lines = tuple(self.reader.read(pixels))
+                yield Reading(time_s, lines, liveliness(pixels, lines))
+            self._tell(0.5 + 0.5 * first / len(moments))
+        self._tell(1.0)
+
+    def _tell(self, share: float) -> None:
+        self.on_progress(self.span.start_s + share * self.span.duration_s, self.film.measured.duration_s)
+
+
+def choose_glances(new: NDArray[np.int64], times_s: NDArray[np.float64], shots: Sequence[Shot], count: int) -> list[int]:
+    """Seconds to glance at: half of them spread over the stretch, the others where most looks new; at a shot's end, where cards stand.
+
+    new: (n,) cells that look like letters and did not the second before.
+    """
+    cuts = np.array([s.span.start_s for s in shots])
+    later = np.searchsorted(cuts, times_s + 1e-3)
+    is_cut = np.searchsorted(cuts, times_s - 1 + 1e-3) < later  # behind a cut everything is new
+    ends = np.searchsorted(cuts, times_s + 1 + 1e-3) > later
+    worth = np.where(is_cut, 0.35, 1.0) * new + 2.0 * ends
+    stretch = np.arange(len(worth)) * max(1, count // 2) // max(1, len(worth))
+    order = np.lexsort((-worth, stretch))
+    chosen = order[np.unique(stretch[order], return_index=True)[1]]
+    rest = np.setdiff1d(np.argsort(-worth, kind="stable"), chosen, assume_unique=True)
+    return sorted(int(k) for k in np.concatenate([chosen, rest[np.argsort(-worth[rest], kind="stable")][: count - len(chosen)]]))
+
+
+def choose_seconds(sightings: Sequence[Sighting], seconds: int, count: int) -> list[int]:
+    """At most `count` seconds that show most letters, each text once, in time order. The middle of a text's stay is read."""
+    stands = np.zeros((len(sightings), seconds), bool)
+    for row, sighting in zip(stands, sightings, strict=True):
+        row[sighting.seconds.start : sighting.seconds.stop] = True
+    weights = np.array([s.weight for s in sightings])
+    chosen: list[int] = []
+    nearness = np.ones(seconds)
+    while len(chosen) < count and weights.any():
+        gain = (weights @ stands) * nearness
+        best = np.flatnonzero(gain >= gain.max() - 1e-9)
+        k = int(best[len(best) // 2])
+        chosen.append(k)
+        weights = np.where(stands[:, k], 0.0, weights)
+        nearness *= 1 - 0.5 * np.exp(-np.abs(np.arange(seconds) - k) / SPREAD_S)
+    return sorted(chosen)
+
+
+def _covers(one: Box, other: Box) -> bool:
+    """Whether `one` holds most of `other`."""
+    wide, high = min(one[2], other[2]) - max(one[0], other[0]), min(one[3], other[3]) - max(one[1], other[1])
+    return max(0.0, wide) * max(0.0, high) >= 0.6 * (other[2] - other[0]) * (other[3] - other[1])
+
+
+def _grey(measured: Measured, span: TimeSpan) -> Series | None:
+    """The small grey pictures of a window: 86 MB for 20 minutes."""
+    parts = [part for block in measured.blocks("grey") if len(part := block.within(span.start_s, span.end_s))]
+    return join(parts) if parts else None
+
+
+# --- in a worker ------------------------------------------------------------------------------------------------------------
+
+
+def _decoder(hands: Crew, path: Path, settings: ReadSettings, limits: Limits) -> Callable[[Sequence[float]], list[Picture]]:
+    def decode(moments: Sequence[float]) -> list[Picture]:
+        value = hands.ask(
+            pictures_at, path.absolute(), tuple(moments), settings.side_px,
+            computing_s=limits.block_s, waiting_s=limits.block_s, reason="decoding pictures to read took too long",
+        )  # fmt: skip
+        return cast(list[Picture], value)
+
+    return decode
+
+
+def pictures_at(path: Path, moments: Sequence[float], side_px: tuple[int, int]) -> list[Picture]:
+    """The pictures on display at `moments`, in the size they are to be read in."""
+    facts, index = _examined(path)
+    if index is None:
+        return []
+    size_px = size_to_read(facts.width_px, facts.height_px, side_px)
+    frames = sample_frames(path, Instants(tuple(moments)), size_px, batch=BATCH, index=index)
+    return [(float(t), p) for batch in frames for t, p in zip(batch.times_s, batch.pixels, strict=True)]
+
+
+@lru_cache(maxsize=1)
+def _examined(path: Path) -> tuple[VideoFacts, VideoIndex | None]:
+    return examine(path)
+
+
+def size_to_read(width_px: int, height_px: int, side_px: tuple[int, int]) -> tuple[int, int]:
+    """The size whose longer side lies within `side_px`, even numbers.
+
+    >>> size_to_read(320, 180, (480, 640)), size_to_read(1080, 1920, (480, 640)), size_to_read(600, 1, (480, 640))
+    ((480, 270), (360, 640), (600, 2))
+    """
+    longer = max(width_px, height_px)
+    scale = min(max(longer, side_px[0]), side_px[1]) / longer
+    return max(2, round(width_px * scale / 2) * 2), max(2, round(height_px * scale / 2) * 2)
