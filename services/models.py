@@ -16,9 +16,9 @@ from rich.table import Table
 from model.encoders.efficientnet_lite0 import SIZE_PX
 from model.encoders.imagenet import ImageNetEncoder
 from model.encoders.onnx import OnnxNet, ProviderUnavailable
-from model.registry import CLASS_NAMES, EYES, MODELS
+from model.registry import CLASS_NAMES, EYES, MEANING, MODELS
 from model.shipped import Shipped, WeightsMissing, installed, locate, prepared
-from pipelines.interfaces import WrongRequest
+from pipelines.interfaces import Meaning, WrongRequest
 
 if TYPE_CHECKING:  # `longtake models list` needs no pipeline
     from pipelines.analyze import Senses
@@ -49,6 +49,16 @@ def open_encoder(providers: Sequence[str] = ("cpu",), threads: int | None = None
     except ProviderUnavailable as error:
         raise WrongRequest(str(error)) from error
     return ImageNetEncoder(net, EYES.name, EYES.digest, SIZE_PX, tuple(names[str(k)] for k in range(len(names))))
+
+
+def open_meaning() -> Meaning | None:
+    """What says how near two texts are; None where its package is missing, and then only words are compared."""
+    from model.meaning import WordLlamaMeaning
+
+    try:
+        return WordLlamaMeaning(locate(MEANING))
+    except WeightsMissing:
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,144 @@
+"""What is remembered of every video, in the result store's database; embeddings in full lie with the blobs. Searches nothing."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+
+from model.video import TimeSpan
+from pipelines.glimpses import KEPT_CLASSES, Glimpses, Line, codes_of
+from pipelines.interfaces import Blobs, Meaning
+from pipelines.stores.database import DatabaseResults
+
+_tables = sa.MetaData()
+_seen = sa.Table(
+    "seen",
+    _tables,
+    sa.Column("video_id", sa.String(64), primary_key=True),
+    sa.Column("encoder", sa.String(80), primary_key=True),  # empty where none has looked
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("duration_s", sa.Float, nullable=False),
+    sa.Column("spans", sa.LargeBinary, nullable=False),  # (n, 2) little-endian float32
+    sa.Column("codes", sa.LargeBinary, nullable=False),  # (n, 4) uint64
+    sa.Column("classes", sa.LargeBinary, nullable=False),  # (n, 8) int16
+    sa.Column("shares", sa.LargeBinary, nullable=False),  # (n, 8) float16
+)
+_said = sa.Table(
+    "said",
+    _tables,
+    sa.Column("video_id", sa.String(64), primary_key=True),
+    sa.Column("ordinal", sa.Integer, primary_key=True),
+    sa.Column("start_s", sa.Float, nullable=False),
+    sa.Column("end_s", sa.Float, nullable=False),
+    sa.Column("origin", sa.String(16), nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("folded", sa.Text, nullable=False),  # databases do not agree on what LIKE thinks of letters
+    sa.Column("confidence", sa.Float, nullable=False),
+    sa.Column("how", sa.Text, nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SeenVideo:
+    """One video as it is searched. codes: (n, 4) uint64; the rest as in Glimpses."""
+
+    video_id: str
+    name: str
+    duration_s: float
+    spans_s: NDArray[np.float32]
+    codes: NDArray[np.uint64]
+    classes: NDArray[np.int16]
+    shares: NDArray[np.float16]
+
+
+class SeenShelf:
+    """The searchable memory of one store."""
+
+    def __init__(self, results: DatabaseResults, blobs: Blobs, encoder: str) -> None:
+        """encoder: name and digest of the one whose embeddings are compared, empty for words alone."""
+        self._results, self._blobs, self._encoder = results, blobs, encoder
+        with results.session() as db:
+            _tables.create_all(db)
+
+    def put(self, video_id: str, name: str, duration_s: float, glimpses: Glimpses, lines: Sequence[Line]) -> None:
+        """Keep what was seen and said, in place of what was kept of this video before."""
+        key = {"video_id": video_id, "encoder": self._encoder}
+        arrays = {"spans": glimpses.spans_s, "codes": codes_of(glimpses.embeddings), "classes": glimpses.classes, "shares": glimpses.shares}
+        rows = [
+            {"video_id": video_id, "ordinal": k, "start_s": line.span.start_s, "end_s": line.span.end_s, "origin": line.origin,
+             "text": line.text, "folded": line.text.casefold(), "confidence": line.confidence, "how": line.how}
+            for k, line in enumerate(lines)
+        ]  # fmt: skip
+        self._blobs.put(self._key(video_id), _npy(glimpses.embeddings))
+        self._blobs.delete(f"search/{video_id}/meaning.npy")
+        with self._results.session() as db:
+            db.execute(sa.delete(_seen).filter_by(**key))
+            stored = {n: np.ascontiguousarray(a).tobytes() for n, a in arrays.items()}
+            db.execute(sa.insert(_seen).values(**key, name=name, duration_s=duration_s, **stored))
+            db.execute(sa.delete(_said).filter_by(video_id=video_id))
+            if rows:
+                db.execute(sa.insert(_said), rows)
+
+    def has(self, video_id: str) -> bool:
+        with self._results.session() as db:
+            return db.scalar(sa.select(_seen.c.video_id).filter_by(video_id=video_id, encoder=self._encoder)) is not None
+
+    def videos(self, only: Collection[str] | None = None) -> list[SeenVideo]:
+        """All videos that this encoder has seen, or those among them with an id in `only`."""
+        rows = sa.select(_seen).filter_by(encoder=self._encoder).order_by(_seen.c.name, _seen.c.video_id)
+        with self._results.session() as db:
+            found = db.execute(rows if only is None else rows.where(_seen.c.video_id.in_(only))).all()
+        return [_seen_video(row) for row in found]
+
+    def embeddings(self, video_id: str) -> NDArray[np.float16]:
+        """(n, D): in full, as encoded."""
+        found: NDArray[np.float16] = np.load(io.BytesIO(self._blobs.get(self._key(video_id))), allow_pickle=False)
+        return found
+
+    def meanings(self, video_id: str, meaning: Meaning) -> NDArray[np.uint64]:
+        """(lines, 4): codes of what each line means, in the lines' order; made when first asked for."""
+        key = f"search/{video_id}/meaning.npy"
+        try:
+            found: NDArray[np.uint64] = np.load(io.BytesIO(self._blobs.get(key)), allow_pickle=False)
+        except KeyError:
+            lines = self.lines([video_id])
+            found = codes_of(meaning.embed([line.text for _, line in lines]) if lines else np.empty((0, 1)))
+            self._blobs.put(key, _npy(found))
+        return found
+
+    def lines(self, only: Collection[str] | None = None, containing: Sequence[str] = (), at: Sequence[int] = ()) -> list[tuple[str, Line]]:
+        """(video id, line): all, or those that hold any of the pieces `containing` (casefolded), or of those `at` these ordinals."""
+        rows = sa.select(_said).order_by(_said.c.video_id, _said.c.ordinal)
+        if only is not None:
+            rows = rows.where(_said.c.video_id.in_(only))
+        if at:
+            rows = rows.where(_said.c.ordinal.in_(at))
+        if containing:
+            rows = rows.where(sa.or_(*(_said.c.folded.contains(piece, autoescape=True) for piece in containing)))
+        with self._results.session() as db:
+            found = db.execute(rows).all()
+        return [(r.video_id, Line(TimeSpan(r.start_s, r.end_s), r.text, r.origin, r.confidence, r.how)) for r in found]
+
+    def _key(self, video_id: str) -> str:
+        return f"search/{video_id}/{self._encoder or 'words'}.npy"
+
+
+def _seen_video(row: sa.Row[Any]) -> SeenVideo:
+    spans_s, codes = np.frombuffer(row.spans, np.float32).reshape(-1, 2), np.frombuffer(row.codes, np.uint64).reshape(-1, 4)
+    classes = np.frombuffer(row.classes, np.int16).reshape(-1, KEPT_CLASSES)
+    shares = np.frombuffer(row.shares, np.float16).reshape(-1, KEPT_CLASSES)
+        np.frombuffer(data, kind).reshape(-1, KEPT_CLASSES) for data, kind in ((row.classes, np.int16), (row.shares, np.float16))
+    )
+    return SeenVideo(row.video_id, row.name, row.duration_s, spans_s, codes, classes, shares)
+
+
+def _npy(array: NDArray[np.generic]) -> bytes:
+    out = io.BytesIO()
+    np.save(out, array, allow_pickle=False)
+    return out.getvalue()

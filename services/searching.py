@@ -1,0 +1,139 @@
+"""`longtake search`: videos that are not remembered yet are looked at first, then hits, best first, each with its reason."""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+from rich.console import Console
+from rich.table import Table
+
+from model.registry import CLASS_NAMES
+from model.shipped import WeightsMissing, locate
+from pipelines.analyze import Run, Senses, Store, identify, look_up
+from pipelines.interfaces import UnreadableVideo, WrongRequest
+from pipelines.profiles import wanted
+from pipelines.search import ClassTexts, Hit, search_like, search_text
+from pipelines.stores.seen import SeenShelf
+from services.analyzing import progress_bars
+from services.models import open_meaning, open_senses
+from services.opening import open_store
+from services.tables import clock
+
+NOTES = "imagenet1k_gpt_names_descriptions.json"  # beside the names
+LARGEST_PIXELS = 100_000_000  # of a query picture: more than any camera's, less than a bomb's
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What the command line asked for."""
+
+    videos: tuple[Path, ...]
+    text: str | None
+    like: Path | None
+    limit: int
+    min_score: float
+    providers: tuple[str, ...]
+    store: str | None
+
+
+def show_hits(query: Query, *, as_json: bool) -> None:
+    if (query.text is None) == (query.like is None):
+        raise WrongRequest("search for words (--text) or by a picture (--like), one of them")
+    senses, store = open_senses(query.providers), open_store(query.store)
+    picture = read_picture(query.like, senses) if query.like else None
+    shelf = SeenShelf(store.results, store.blobs, senses.encoder_key)
+    only = _looked_up(query, shelf, senses, store) if query.videos else None
+    hits = _by_picture(picture, shelf, senses, only) if picture is not None else _by_text(query.text or "", shelf, senses, only)
+    kept = [hit for hit in hits if hit.score >= query.min_score][: query.limit]
+    _print_json(kept) if as_json else _print_table(kept, senses)
+
+
+def _looked_up(query: Query, shelf: SeenShelf, senses: Senses, store: Store) -> list[str]:
+    """Ids of the videos, each looked at where it is not remembered; one that cannot be read stops nobody else."""
+    ids, errors = [], []
+    with progress_bars() as progress:
+        for path in query.videos:
+            try:
+                video = identify(path)
+                if not shelf.has(video.id):
+                    look_up(video, wanted(), store, senses, Run(progress=progress))
+                ids.append(video.id)
+            except UnreadableVideo as error:
+                errors.append(str(error))
+    for sentence in errors:
+        Console(stderr=True).print(f"longtake: {sentence}", style="red", highlight=False, markup=False, soft_wrap=True)
+    if not ids:
+        raise UnreadableVideo("none of the videos can be read")
+    return ids
+
+
+def read_picture(path: Path, senses: Senses) -> NDArray[np.uint8]:
+    """(1, size, size, 3) RGB for the encoder, upright. Raises WrongRequest where it is no picture, or no encoder is here to look at it."""
+    if senses.encoder is None:
+        raise WrongRequest(f"searching by a picture needs the visual encoder: {'; '.join(senses.missing)}")
+    size = senses.encoder.size_px
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path) as picture:
+                if picture.width * picture.height > LARGEST_PIXELS:
+                    raise WrongRequest(f"{path.name} has {picture.width} x {picture.height} pixels; make it smaller")
+                upright = ImageOps.exif_transpose(picture).convert("RGB").resize((size, size), Image.Resampling.BICUBIC)
+    except FileNotFoundError as error:
+        raise WrongRequest(f"there is no file {path}") from error
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise WrongRequest(f"{path.name} is not a picture that can be read ({error})") from error
+    return np.asarray(upright, np.uint8)[None]
+
+
+def _by_picture(picture: NDArray[np.uint8], shelf: SeenShelf, senses: Senses, only: Collection[str] | None) -> list[Hit]:
+    assert senses.encoder is not None
+    return search_like(senses.encoder.encode(picture).embeddings[0], shelf, only)
+
+
+def _by_text(text: str, shelf: SeenShelf, senses: Senses, only: Collection[str] | None) -> list[Hit]:
+    if not text.strip():
+        raise WrongRequest("there are no words to search for")
+    names = senses.encoder.class_names if senses.encoder else ()
+    return search_text(text, shelf, ClassTexts(names, class_notes(len(names))), open_meaning(), only)
+
+
+def class_notes(count: int) -> tuple[str, ...]:
+    """A sentence or more about each class; none where they are not installed."""
+    try:
+        told = json.loads(locate(CLASS_NAMES).with_name(NOTES).read_text("utf-8"))
+    except WeightsMissing:
+        return ()
+    rows = (told.get(str(k), {}) for k in range(count))
+    return tuple(". ".join([", ".join(row.get("name", ())), row.get("description", "")]).strip(". ") for row in rows)
+
+
+def _print_json(hits: list[Hit]) -> None:
+    rows = [
+        {"video": h.video, "video_id": h.video_id, "start_s": h.span.start_s, "end_s": h.span.end_s, "score": round(h.score, 3),
+         "reason": h.reason, "kind": h.kind}
+        for h in hits
+    ]  # fmt: skip
+    json.dump(rows, sys.stdout, ensure_ascii=False)
+    sys.stdout.write("\n")
+
+
+def _print_table(hits: list[Hit], senses: Senses) -> None:
+    console = Console()
+    for sentence in senses.missing:
+        Console(stderr=True).print(f"longtake: {sentence}", style="yellow", highlight=False, markup=False, soft_wrap=True)
+    if not hits:
+        console.print("Nothing found. Subtitles, screen texts, transcripts, pictures and file names were looked through.")
+        return
+    table = Table("score", "video", "start", "end", "why", box=None, pad_edge=False)
+    for hit in hits:
+        table.add_row(f"{hit.score:.2f}", hit.video, clock(hit.span.start_s), clock(hit.span.end_s), hit.reason)
+    console.print(table)
