@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +46,17 @@ class RapidReader:
     """
 
     def __init__(self, detector: Path, recogniser: Path, name: str, digest: str, threads: int | None = None) -> None:
+        self.name, self.digest = name, digest
+        self._graphs, self._threads = (detector, recogniser), threads or os.cpu_count() or 1
+
+    @cached_property
+    def _engine(self) -> Any:
+        """Made when first needed: importing and loading take a second, and a run that is answered from the store reads nothing."""
         from rapidocr import RapidOCR
 
-        self.name, self.digest = name, digest
         logging.getLogger("RapidOCR").setLevel(logging.CRITICAL)
-        self._engine: Any = RapidOCR(
+        detector, recogniser = self._graphs
+        return RapidOCR(
             params={
                 "Global.use_cls": False,
                 "Global.log_level": "critical",
@@ -59,7 +66,7 @@ class RapidReader:
                 "Det.limit_side_len": 2000,  # pictures come in the size they are to be read in
                 "Det.box_thresh": FIND_SCORE,
                 "Rec.model_path": str(recogniser),
-                "EngineConfig.onnxruntime.intra_op_num_threads": threads or os.cpu_count() or 1,
+                "EngineConfig.onnxruntime.intra_op_num_threads": self._threads,
             }
         )
 

@@ -13,10 +13,11 @@ from pipelines.corrections import Correction, corrected, latest
 from pipelines.encode import Encoding
 from pipelines.findings import Coverage, KeyFrame, Report, Shot, Status, TaskResult, numbered, settings_digest
 from pipelines.glimpses import glimpses_of, lines_of
-from pipelines.interfaces import Blobs, Encoder, UnreadableVideo
+from pipelines.interfaces import Blobs, Encoder, TextReader, UnreadableVideo
 from pipelines.judge import Case, curves, judge
 from pipelines.looking import in_worker, regular_file
 from pipelines.profiles import Wanted
+from pipelines.reading import Film
 from pipelines.segments import measure_video
 from pipelines.series import Measured, Missing
 from pipelines.signals.shots import find_shots
@@ -25,6 +26,7 @@ from pipelines.stores.seen import SeenShelf
 from pipelines.storyboard import key_frames
 from pipelines.subtitles import read_subtitles, sidecars
 from pipelines.tasks.anomalies import Normal, learn_normal
+from pipelines.wording import with_texts
 from pipelines.workers import WorkerDied
 
 logger = logging.getLogger(__name__)
@@ -54,6 +56,7 @@ class Senses:
     """The trained models at hand. missing: sentences, one for each that should be here and is not."""
 
     encoder: Encoder | None = None
+    reader: TextReader | None = None
     missing: tuple[str, ...] = ()
 
     @property
@@ -61,7 +64,8 @@ class Senses:
         return f"{self.encoder.name}-{self.encoder.digest}" if self.encoder else ""
 
     def settings(self) -> dict[str, object]:
-        return {"encoder": {"name": self.encoder.name, "digest": self.encoder.digest}} if self.encoder else {}
+        named = {"encoder": self.encoder, "reader": self.reader}
+        return {use: {"name": model.name, "digest": model.digest} for use, model in named.items() if model is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +100,8 @@ def analyze_video(
     digest = settings_digest(settings)
     report = None if run.again else store.results.load(video.id, digest)
     if report is None:
-        measured = measure(video, wanted, store, senses, run)
-        case = Case(measured, find_shots(measured), wanted, taught(ordinary, words, wanted, store, senses, run))
+        measured, shots = watch(video, wanted, store, senses, run)
+        case = Case(measured, shots, wanted, taught(ordinary, words, wanted, store, senses, run))
         report = assemble(video, settings, digest, case, judge(case), time.monotonic() - started)
         remember(video, case.measured, case.shots, store, senses)
     report = replace(report, name=path.name)
@@ -114,8 +118,20 @@ def remember(video: Video, measured: Measured, shots: Sequence[Shot], store: Sto
 
 def look_up(video: Video, wanted: Wanted, store: Store, senses: Senses, run: Run) -> None:
     """Decode and encode a video so that it can be searched; nothing is judged."""
+    measured, shots = watch(video, wanted, store, senses, run)
+    remember(video, measured, shots, store, senses)
+
+
+def watch(video: Video, wanted: Wanted, store: Store, senses: Senses, run: Run) -> tuple[Measured, tuple[Shot, ...]]:
+    """Everything a judgement may rest on: series, features, shots, and the words seen and heard."""
+
+    def progress(done_s: float, total_s: float) -> None:
+        run.progress(f"reading {video.path.name}", done_s, total_s)
+
     measured = measure(video, wanted, store, senses, run)
-    remember(video, measured, find_shots(measured), store, senses)
+    shots = find_shots(measured)
+    film = Film(video.path, measured, shots)
+    return with_texts(film, video.id, wanted.plan.digest, store.blobs, senses.reader, wanted.reading, progress), shots
 
 
 def identify(path: Path, source: str = "") -> Video:

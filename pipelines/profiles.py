@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from pipelines.decode_plan import DecodePlan
+from pipelines.reading import ReadSettings
 from pipelines.tasks.ads import AdSettings
 from pipelines.tasks.anomalies import AnomalySettings
 from pipelines.tasks.chapters import ChapterSettings
@@ -23,6 +24,7 @@ class Wanted:
     tasks: tuple[str, ...] = TASKS
     profile: str = "auto"
     plan: DecodePlan = field(default_factory=DecodePlan)
+    reading: ReadSettings = field(default_factory=ReadSettings)
     ads: AdSettings = field(default_factory=AdSettings)
     anomalies: AnomalySettings = field(default_factory=AnomalySettings)
     chapters: ChapterSettings = field(default_factory=ChapterSettings)
@@ -35,7 +37,8 @@ class Wanted:
     def settings(self) -> dict[str, Any]:
         """What the report prints and the digest covers."""
         own: dict[str, Any] = {name: asdict(getattr(self, name)) for name in ("ads", "anomalies", "chapters") if name in self.tasks}
-        return {"tasks": list(self.tasks), "profile": self.profile, "measured": self.plan.digest, "version": JUDGE_VERSION, **own}
+        same = {"measured": self.plan.digest, "reading": asdict(self.reading), "version": JUDGE_VERSION}
+        return {"tasks": list(self.tasks), "profile": self.profile, **same, **own}
 
 
 PROFILES: Mapping[str, Wanted] = MappingProxyType(

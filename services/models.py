@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rich.console import Console
 from rich.table import Table
@@ -16,12 +16,15 @@ from rich.table import Table
 from model.encoders.efficientnet_lite0 import SIZE_PX
 from model.encoders.imagenet import ImageNetEncoder
 from model.encoders.onnx import OnnxNet, ProviderUnavailable
-from model.registry import CLASS_NAMES, EYES, MEANING, MODELS
+from model.ocr import RapidReader
+from model.registry import CLASS_NAMES, EYES, MEANING, MODELS, READER
 from model.shipped import Shipped, WeightsMissing, installed, locate, prepared
 from pipelines.interfaces import Meaning, WrongRequest
 
 if TYPE_CHECKING:  # `longtake models list` needs no pipeline
     from pipelines.analyze import Senses
+
+T = TypeVar("T")
 
 
 def cache_folder() -> Path:
@@ -34,10 +37,18 @@ def open_senses(providers: Sequence[str] = ("cpu",)) -> Senses:
     """All models that are there; of the others a sentence each. Raises WrongRequest for a provider that is not here."""
     from pipelines.analyze import Senses
 
-    try:
-        return Senses(encoder=open_encoder(providers))
-    except WeightsMissing as error:
-        return Senses(missing=(str(error),))
+    missing: list[str] = []
+
+    def opened(opener: Callable[[], T]) -> T | None:
+        try:
+            return opener()
+        except WeightsMissing as error:
+            missing.append(str(error))
+            return None
+
+    encoder = opened(lambda: open_encoder(providers))
+    reader = opened(open_reader)
+    return Senses(encoder, reader, missing=tuple(missing))
 
 
 def open_encoder(providers: Sequence[str] = ("cpu",), threads: int | None = None) -> ImageNetEncoder:
@@ -59,6 +70,13 @@ def open_meaning() -> Meaning | None:
         return WordLlamaMeaning(locate(MEANING))
     except WeightsMissing:
         return None
+
+
+def open_reader(threads: int | None = None) -> RapidReader:
+    """The reader of texts in pictures. Raises WeightsMissing."""
+    recogniser = locate(READER)
+    detector = installed(READER).locate_file("rapidocr/models/PP-OCRv6_det_small.onnx")
+    return RapidReader(Path(str(detector)), recogniser, READER.name, READER.digest, threads)
 
 
 @dataclass(frozen=True, slots=True)
