@@ -94,7 +94,7 @@ def test_of_many_likely_classes_the_sum_counts(shelf: SeenShelf) -> None:
     seen = glimpses(units(0, 3), [[1, 0], [3], [0, 2]], [[0.5, 0.1], [0.9], [0.05, 0.9]])
     shelf.put("v", "v.mp4", 6.0, seen, [])
 
-    (hit,) = search_text("dogs", shelf, ClassTexts(CLASSES.names[:3] + ("bun",), CLASSES.notes))
+    (hit,) = search_text("dogs", shelf, ClassTexts((*CLASSES.names[:3], "bun"), CLASSES.notes))
 
     assert (hit.kind, hit.span) == ("class", TimeSpan(0, 2))
     assert hit.score == pytest.approx(0.8 * 0.5, abs=1e-3)

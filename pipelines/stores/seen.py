@@ -133,8 +133,6 @@ def _seen_video(row: sa.Row[Any]) -> SeenVideo:
     spans_s, codes = np.frombuffer(row.spans, np.float32).reshape(-1, 2), np.frombuffer(row.codes, np.uint64).reshape(-1, 4)
     classes = np.frombuffer(row.classes, np.int16).reshape(-1, KEPT_CLASSES)
     shares = np.frombuffer(row.shares, np.float16).reshape(-1, KEPT_CLASSES)
-        np.frombuffer(data, kind).reshape(-1, KEPT_CLASSES) for data, kind in ((row.classes, np.int16), (row.shares, np.float16))
-    )
     return SeenVideo(row.video_id, row.name, row.duration_s, spans_s, codes, classes, shares)
 
 
