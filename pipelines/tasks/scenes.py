@@ -1,6 +1,8 @@
 """Scenes: neighbouring shots that belong together. Knows likeness of pictures, gaps in sound and speech, nothing of chapters or text.
 
-n = shots, b = n - 1 borders between them, P = numbers of a tiny picture, B = bins of a histogram.
+Where an encoder has looked, its features say which shots show one setting; tiny pictures and colours do where none has.
+
+n = shots, b = n - 1 borders between them, P = numbers of a tiny picture, B = bins of a histogram, D = width of an embedding.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from numpy.typing import NDArray
 from model.video import TimeSpan
 from pipelines.findings import Shot
 from pipelines.series import Measured
+from pipelines.signals.eyes import shot_embeddings
 from pipelines.signals.tiny import tiny_at
 
 Numbers = NDArray[np.float64]
@@ -24,6 +27,11 @@ BINS = (16, 16, 16)  # luma, blue, red
 WINDOW_SHOTS = 10  # shots either side of a border that are compared: shot and reverse shot stay together
 FORGET_S = 90.0  # a set that comes back after this time counts 1 / e
 SPEECH_GAP_S = 3.0
+BLACK_SHARE = 0.9  # of its pictures' pixels: such a "shot" is a pause between two scenes and belongs to neither
+
+SEEN_SHOTS, SEEN_FORGET_S = 8, 60.0  # with eyes: who belongs together is seen surely, so the memory may be shorter
+ONE_SETTING = 0.3  # from strangers to one setting, cosines of embeddings
+STRANGERS = (0.35, 0.7)  # at least and at most; between them a bit more than shots of this film that lie far apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +54,16 @@ class GroupSettings:
 
 
 def find_borders(measured: Measured, shots: Sequence[Shot]) -> list[Border]:
-    """Every border between two shots with how much of a change of scene it is."""
+    """Every border between two shots with how much of a change of scene it is; 0 where a black begins, for the scene begins behind it."""
+    shown = [shot for shot, black in zip(shots, blacks(measured, shots), strict=True) if not black]
+    told = {border.at_s: border for border in _borders(measured, shown)}
+    return [told.get(shot.span.start_s, Border(shot.span.start_s, 0.0)) for shot in shots[1:]]
+
+
+def _borders(measured: Measured, shots: Sequence[Shot]) -> list[Border]:
     if len(shots) < 2:
         return []
-    looks = _looks(measured, shots)
-    pictures = 1 - _coherence(looks, shots)
+    pictures = 1 - _coherence_of(measured, shots)
     openings = np.array([{"fade": 0.3, "dissolve": 0.1}.get(shot.opened_by, 0.0) for shot in shots[1:]])
     at = np.array([shot.span.start_s for shot in shots[1:]])
     cues = {"pictures": 0.8 * pictures, "opening": openings, "sound": _sound_change(measured, at), "speech": _speech(measured, at)}
@@ -59,6 +72,15 @@ def find_borders(measured: Measured, shots: Sequence[Shot]) -> list[Border]:
         Border(float(t), float(s), tuple((name, float(c[k])) for name, c in cues.items()))
         for k, (t, s) in enumerate(zip(at, total, strict=True))
     ]
+
+
+def blacks(measured: Measured, shots: Sequence[Shot]) -> list[bool]:
+    """Which shots are nothing but black."""
+    dark = measured.get("frame.black")
+    if dark is None:
+        return [False] * len(shots)
+    inside = [dark.within(shot.span.start_s, shot.span.end_s).values for shot in shots]
+    return [bool(len(values) and (values.astype(np.float64) > BLACK_SHARE).mean() > 0.5) for values in inside]
 
 
 def group(borders: Sequence[Border], duration_s: float, settings: GroupSettings = GroupSettings()) -> list[Border]:
@@ -114,6 +136,40 @@ def _shares(values: NDArray[np.int16], bins: int) -> Numbers:
     return np.asarray(smooth / smooth.sum(1, keepdims=True))
 
 
+def _coherence_of(measured: Measured, shots: Sequence[Shot]) -> Numbers:
+    """(b,) how much of what is before each border comes again after it, 0..1."""
+    embeddings = shot_embeddings(measured, shots)
+    return _coherence(_looks(measured, shots), shots) if embeddings is None else _seen_coherence(embeddings, shots)
+
+
+def _seen_coherence(embeddings: NDArray[np.float32], shots: Sequence[Shot]) -> Numbers:
+    """One shot that returns from behind the border makes it the middle of a scene, as a reverse shot is; more of them make it surer."""
+    starts, ends = (np.array([getattr(shot.span, edge) for shot in shots]) for edge in ("start_s", "end_s"))
+    strangers = _strangers(embeddings)
+    out = np.zeros(len(shots) - 1)
+    for k in range(len(out)):
+        before = slice(max(0, k + 1 - SEEN_SHOTS), k + 1)
+        after = slice(k + 1, min(len(shots), k + 1 + SEEN_SHOTS))
+        alike = np.clip((embeddings[before] @ embeddings[after].T - strangers) / ONE_SETTING, 0, 1)
+        alike = alike * np.exp(-np.maximum(0, starts[after][None] - ends[before][:, None]) / SEEN_FORGET_S)
+        out[k] = 0.7 * alike.max() + 0.3 * _remembered(alike)
+    return out
+
+
+def _strangers(embeddings: NDArray[np.float32]) -> float:
+    """The cosine up to which two shots say nothing of one setting. A film that is all faces, or all grass, has a high one."""
+    if len(embeddings) <= 2 * WINDOW_SHOTS:
+        return STRANGERS[0]
+    far = np.concatenate([(embeddings * np.roll(embeddings, len(embeddings) // part, axis=0)).sum(1) for part in (2, 3)])
+    return float(np.clip(np.median(far) + 0.1, *STRANGERS))
+
+
+def _remembered(alike: Numbers) -> float:
+    """How well the nearest shots on one side are met on the other, whichever side is met better. alike: (before, after)."""
+    near, far = 1 / (1 + np.arange(alike.shape[1])), 1 / (1 + np.arange(alike.shape[0])[::-1])
+    return float(max((alike.max(0) * near).sum() / near.sum(), (alike.max(1) * far).sum() / far.sum()))
+
+
 def _coherence(looks: Looks, shots: Sequence[Shot]) -> Numbers:
     """(b,) how well the shots after each border are remembered from before it, 0..1."""
     alike = _band(looks, shots)
@@ -123,8 +179,7 @@ def _coherence(looks: Looks, shots: Sequence[Shot]) -> Numbers:
         after = np.arange(k + 1, min(len(shots), k + 1 + WINDOW_SHOTS))
         pairs = alike[before[:, None], after[None] - before[:, None]]
         # The nearest shots decide; that any pair far apart agrees says little.
-        near, far = 1 / (1 + np.arange(len(after))), 1 / (1 + np.arange(len(before))[::-1])
-        out[k] = max((pairs.max(0) * near).sum() / near.sum(), (pairs.max(1) * far).sum() / far.sum(), pairs[-1, 0])
+        out[k] = max(_remembered(pairs), pairs[-1, 0])
     return out
 
 
