@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.ocr import ReadLine, Region
+from model.transcribers import HeardWord
 from model.video import Seen
 
 
@@ -18,6 +19,10 @@ class UnreadableVideo(Exception):
 
 class StoreUnavailable(Exception):
     """A store did not answer. The same request may succeed later."""
+
+
+class ServiceUnavailable(Exception):
+    """Somebody else's service did not answer, or not as agreed. The same request may succeed later."""
 
 
 class WrongRequest(Exception):
@@ -84,3 +89,37 @@ class TextReader(Protocol):
         ...
 
     def read(self, picture: NDArray[np.uint8]) -> list[ReadLine]: ...
+
+
+class Cutter(Protocol):
+    """A trained shot detector. digest: of its weights and its graph, part of every answer's settings."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def digest(self) -> str: ...
+
+    def cuts(self, pictures: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """pictures: (N, 27, 48, 3) RGB, every frame. Returns (N,) how surely the shot ends with each frame, and (N,) how surely a
+        frame belongs to a change of shots at all."""
+        ...
+
+
+class Transcriber(Protocol):
+    """Turns speech into words. engine: its name as people are told it; digest: of everything that changes what it hears."""
+
+    @property
+    def engine(self) -> str: ...
+
+    @property
+    def digest(self) -> str: ...
+
+    @property
+    def fenced(self) -> bool:
+        """Whether it runs in a worker, under limits."""
+        ...
+
+    def hear(self, sound: NDArray[np.float32]) -> list[HeardWord]:
+        """sound: (n,) mono at 16 kHz. Raises ServiceUnavailable where it runs elsewhere and does not answer."""
+        ...

@@ -39,16 +39,17 @@ class ScreenText:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One word that an engine heard."""
+    """One word that an engine heard. confidence: 0..1, None where the engine tells none."""
 
     span: TimeSpan
     text: str
-    confidence: float
+    confidence: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """A line of a rough transcript. engine: who heard it ("pocketsphinx 5.1.1"); words: one by one where the engine times them."""
+    """A line of a rough transcript. confidence: mean over its words, 1 where the engine tells none; engine: who heard it
+    ("pocketsphinx 5.1.1"); words: one by one."""
 
     span: TimeSpan
     text: str
@@ -88,7 +89,7 @@ def spoken_from_json(rows: Sequence[Mapping[str, Any]]) -> tuple[Spoken, ...]:
 
 
 def _word(word: Word) -> dict[str, Any]:
-    return {**_span(word.span), "text": word.text, "confidence": round(word.confidence, 3)}
+    return {**_span(word.span), "text": word.text, "confidence": None if word.confidence is None else round(word.confidence, 3)}
 
 
 def _read_word(row: Mapping[str, Any]) -> Word:
