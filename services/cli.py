@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 import os
-import sys
-from collections.abc import Callable
-from enum import IntEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
+
+from services.answering import JsonOption, ProviderOption, StoreOption, answers
+from services.cli_spots import spots
 
 app = typer.Typer(
     name="longtake",
@@ -23,63 +22,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-
-class Exit(IntEnum):
-    DONE = 0
-    BUG = 1
-    USAGE = 2
-    UNREADABLE = 3
-    UNAVAILABLE = 4
-    STOPPED = 130
-
-
-def answers(command: Callable[..., int | None]) -> Callable[..., None]:
-    """Turn a command's outcome into an exit code and every error into one sentence."""
-
-    @functools.wraps(command)
-    def run(*args: Any, **kwargs: Any) -> None:
-        from pipelines.interfaces import StoreUnavailable, UnreadableVideo, WrongRequest
-
-        try:
-            code = command(*args, **kwargs) or Exit.DONE
-        except WrongRequest as error:
-            code = _say(Exit.USAGE, str(error))
-        except UnreadableVideo as error:
-            code = _say(Exit.UNREADABLE, str(error))
-        except StoreUnavailable as error:
-            code = _say(Exit.UNAVAILABLE, str(error))
-        except BrokenPipeError:  # `longtake findings | head`
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            code = Exit.DONE
-        except OSError as error:
-            code = _say(Exit.UNAVAILABLE, f"{error.filename or 'a file'} cannot be used: {error.strerror or error}")
-        except KeyboardInterrupt:
-            code = _say(Exit.STOPPED, "stopped; what was measured is kept, the same command goes on from here")
-        except typer.Exit:
-            raise
-        except Exception as error:
-            if os.environ.get("LONGTAKE_DEBUG"):
-                raise
-            code = _say(Exit.BUG, f"this is a bug in Longtake ({type(error).__name__}: {error}); LONGTAKE_DEBUG=1 shows where")
-        raise typer.Exit(int(code))
-
-    return run
-
-
-def _say(code: Exit, sentence: str) -> Exit:
-    typer.secho(f"longtake: {sentence}", err=True, fg=None if code is Exit.STOPPED else typer.colors.RED)
-    return code
-
-
-StoreOption = Annotated[
-    str | None,
-    typer.Option("--store", metavar="FOLDER|URL", help="Result store: a folder, or a database URL. Default: ~/.local/share/longtake."),
-]
-ProviderOption = Annotated[
-    list[str] | None,
-    typer.Option(metavar="NAME", help="What the visual encoder computes on: cpu, cuda, tensorrt or coreml; repeatable. Default: cpu."),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, for machines.")]
 Video = Annotated[Path, typer.Argument(metavar="VIDEO", help="A media file.", show_default=False, readable=False)]
 
 
@@ -115,6 +57,9 @@ def analyze(
     ] = None,
     again: Annotated[bool, typer.Option("--again", help="Judge anew although the store has the answer.")] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Decoding processes. Default: one a core.", show_default=False)] = None,
+    shots: Annotated[
+        str, typer.Option(metavar="HOW", help="fast, or accurate: a trained net looks at every frame, at about real time on 2 cores.")
+    ] = "fast",
     provider: ProviderOption = None,
     store: StoreOption = None,
     json: JsonOption = False,
@@ -128,7 +73,7 @@ def analyze(
 
     order = Order(
         tuple(videos), out, tuple(task or ()), profile, tuple(normal or ()), source, tuple(export or ()), again, workers, store,
-        tuple(provider or ("cpu",)),
+        tuple(provider or ("cpu",)), shots,
     )  # fmt: skip
     return analyze_all(order, as_json=json)
 
@@ -253,6 +198,7 @@ def search(
 
 models = typer.Typer(help="The trained models that come inside packages.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(models, name="models")
+app.add_typer(spots, name="spots")
 
 
 @models.command("list", short_help="Show every model, and whether it is ready.")

@@ -98,7 +98,7 @@ class DatabaseResults:
         key = {"video_id": report.video_id, "digest": report.digest}
         text = json.dumps(report_to_json(report, with_pictures=True), separators=(",", ":"))
         saved_at = datetime.now(UTC).isoformat(timespec="microseconds")
-        with self._session() as db:
+        with self.session() as db:
             db.execute(sa.delete(_reports).filter_by(**key))
             db.execute(
                 sa.insert(_reports).values(
@@ -109,9 +109,15 @@ class DatabaseResults:
 
     def load(self, video_id: str, digest: str) -> Report | None:
         """The stored report as it was found, or None."""
-        with self._session() as db:
+        with self.session() as db:
             text = db.scalar(sa.select(_reports.c.report).filter_by(video_id=video_id, digest=digest))
         return report_from_json(json.loads(text)) if text else None
+
+    def names(self) -> dict[str, str]:
+        """Video id -> the file's name, of every video with a report; the latest where one was renamed."""
+        with self.session() as db:
+            rows = db.execute(sa.select(_reports.c.video_id, _reports.c.name).order_by(_reports.c.saved_at)).all()
+        return {row.video_id: row.name for row in rows}
 
     def findings(
         self,
@@ -135,7 +141,7 @@ class DatabaseResults:
             rows = rows.where(sa.or_(_findings.c.name == Path(video).name, _findings.c.video_id.startswith(video, autoescape=True)))
         if finding_id:
             rows = rows.where(_findings.c.id.startswith(finding_id, autoescape=True))
-        with self._session() as db:
+        with self.session() as db:
             found = db.execute(rows.order_by(_findings.c.name, _findings.c.start_s, _findings.c.end_s.desc())).mappings().all()
         return [FindingRow(**{k: v for k, v in row.items() if k not in ("digest", "finding")}) for row in found]
 
@@ -155,7 +161,7 @@ class DatabaseResults:
             "note": note or (before.note if before else ""),
         }
         said = {"revision": row.revision + 1, "made_at": datetime.now(UTC).isoformat(timespec="seconds"), "words": json.dumps(words)}
-        with self._session() as db:
+        with self.session() as db:
             db.execute(sa.insert(_corrections).values(finding_id=row.id, video_id=row.video_id, source=row.source, **said))
         self._refresh(row.video_id)
         return self.finding(row.id)
@@ -167,7 +173,7 @@ class DatabaseResults:
             query = query.filter_by(video_id=video_id)
         if source:
             query = query.filter_by(source=source)
-        with self._session() as db:
+        with self.session() as db:
             return [_correction(row) for row in db.execute(query).mappings()]
 
     def _word_on(self, row: FindingRow) -> Correction | None:
@@ -177,12 +183,12 @@ class DatabaseResults:
         return here[-1] if here else None
 
     def _length_s(self, row: FindingRow) -> float:
-        with self._session() as db:
+        with self.session() as db:
             texts = db.scalars(sa.select(_reports.c.report).filter_by(video_id=row.video_id)).all()
         return max((float(json.loads(text)["coverage"]["seconds_total"]) for text in texts), default=math.inf)
 
     def _as_found(self, finding_id: str) -> Any:
-        with self._session() as db:
+        with self.session() as db:
             return json.loads(str(db.scalar(sa.select(_findings.c.finding).filter_by(id=finding_id))))
 
     def finding(self, finding_id: str) -> FindingRow:
@@ -196,7 +202,7 @@ class DatabaseResults:
 
     def _now(self, finding_id: str) -> list[FindingRow]:
         """Rows for what a stored report calls `finding_id`: the same task and kind, the most overlap, else none."""
-        with self._session() as db:
+        with self.session() as db:
             texts = db.scalars(sa.select(_reports.c.report).where(_reports.c.report.contains(f'"id":"{finding_id}', autoescape=True))).all()
         named = [(r.video_id, f) for r in map(report_from_json, map(json.loads, texts)) for f in r.findings if f.id.startswith(finding_id)]
         rows = {}
@@ -209,7 +215,7 @@ class DatabaseResults:
 
     def _refresh(self, video_id: str) -> None:
         """Lay the corrections over the video's stored reports again, oldest first."""
-        with self._session() as db:
+        with self.session() as db:
             rows = db.execute(sa.select(_reports).filter_by(video_id=video_id).order_by(_reports.c.saved_at)).mappings().all()
             for row in rows:
                 self._write_rows(db, report_from_json(json.loads(row["report"])), row["source"])
@@ -225,7 +231,8 @@ class DatabaseResults:
             db.execute(sa.insert(_findings), rows)
 
     @contextmanager
-    def _session(self) -> Iterator[sa.Connection]:
+    def session(self) -> Iterator[sa.Connection]:
+        """A transaction. Raises StoreUnavailable where the database does not answer."""
         try:
             with self._engine.begin() as db:
                 yield db
