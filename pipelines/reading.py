@@ -9,7 +9,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import cast
@@ -49,6 +49,10 @@ class ReadSettings:
     least: int = 6  # of a film, however short
     least_confidence: float = 0.6
     side_px: tuple[int, int] = (480, 640)  # the longer side of a picture that is read is no shorter and no longer
+
+    def reading_most(self, pictures: int) -> ReadSettings:
+        """The same with another number of pictures, and as many glances for each."""
+        return replace(self, pictures=pictures, glances=pictures * self.glances // max(1, self.pictures))
 
     def budget(self, number: int, window: TimeSpan) -> int:
         return max(min(self.least, number), round(number * window.duration_s / WINDOW_S))

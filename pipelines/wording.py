@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from pipelines.interfaces import Blobs, StoreUnavailable, TextReader, UnreadableVideo
+from pipelines.interfaces import Blobs, ServiceUnavailable, StoreUnavailable, TextReader, Transcriber, UnreadableVideo
+from pipelines.listening import Talk, spoken_key, transcribe
 from pipelines.reading import Film, ReadSettings, read_texts, texts_key
 from pipelines.series import Measured
 from pipelines.workers import WorkerDied
@@ -15,25 +16,43 @@ logger = logging.getLogger(__name__)
 Progress = Callable[[float, float], None]
 
 
-def with_texts(
-    film: Film, video_id: str, plan_digest: str, blobs: Blobs, reader: TextReader | None, settings: ReadSettings, on_progress: Progress
-) -> Measured:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where what is read and heard of a video is kept."""
+
+    video_id: str
+    plan_digest: str
+    blobs: Blobs
+
+
+def with_texts(film: Film, place: Place, reader: TextReader | None, settings: ReadSettings, on_progress: Progress) -> Measured:
     """The film's measurements with the texts in its pictures; as they were where there is no reader or nothing is to be read."""
-    measured = film.measured
     if reader is None or not settings.pictures:
-        return measured
+        return film.measured
+    key = texts_key(place.video_id, place.plan_digest, reader, settings)
     try:
-        key = texts_key(video_id, plan_digest, reader, settings)
-        return replace(measured, texts=read_texts(film, reader, settings, blobs, key, on_progress=on_progress))
+        return replace(film.measured, texts=read_texts(film, reader, settings, place.blobs, key, on_progress=on_progress))
     except StoreUnavailable:
         raise
-    except (WorkerDied, UnreadableVideo) as error:
-        return _without(measured, "the texts in the pictures could not be read", str(error))
     except Exception as error:  # any: the findings without texts are worth more than none, and the report says what happened
-        logger.exception("reading stopped reader=%s", reader.name)
-        return _without(measured, f"the reader {reader.name} stopped", str(error))
+        return _without(film.measured, "the texts in the pictures could not be read", error)
 
 
-def _without(measured: Measured, what: str, why: str) -> Measured:
-    reason = next(iter(why.strip().splitlines()), "")[:200]
-    return replace(measured, lost=(*measured.lost, f"{what}: {reason}" if reason else what))
+def with_spoken(talk: Talk, place: Place, transcriber: Transcriber | None, on_progress: Progress) -> Measured:
+    """The film's measurements with a transcript; as they were where none is asked for."""
+    if transcriber is None:
+        return talk.measured
+    key = spoken_key(place.video_id, place.plan_digest, transcriber)
+    try:
+        return replace(talk.measured, spoken=transcribe(talk, transcriber, place.blobs, key, on_progress=on_progress))
+    except StoreUnavailable:
+        raise
+    except Exception as error:  # any, as above
+        return _without(talk.measured, f"the speech could not be transcribed ({transcriber.engine})", error)
+
+
+def _without(measured: Measured, what: str, error: Exception) -> Measured:
+    if not isinstance(error, WorkerDied | UnreadableVideo | ServiceUnavailable):
+        logger.error("%s", what, exc_info=error)
+    reason = next(iter(str(error).strip().splitlines()), type(error).__name__)[:200]
+    return replace(measured, lost=(*measured.lost, f"{what}: {reason}"))

@@ -9,7 +9,7 @@ import os
 import uuid
 import wave
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -20,9 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.registry import TRANSCRIBER
-from model.shipped import locate
+from model.shipped import WeightsMissing, locate
 from model.transcribers import SHORTEST_S, EngineMissing, HeardWord, PocketSphinx, find_faster_whisper
 from model.video import SOUND_RATE_HZ
+from pipelines.analyze import Senses
 from pipelines.interfaces import ServiceUnavailable, Transcriber, WrongRequest
 
 KEY_VARIABLE = "LONGTAKE_SPEECH_KEY"
@@ -48,6 +49,16 @@ def open_transcriber(wanted: str, model: str = "") -> Transcriber:
         except EngineMissing as error:
             raise WrongRequest(str(error)) from error
     raise WrongRequest(f"no speech engine is called {wanted!r}; there are auto, pocketsphinx, faster-whisper, or the URL of a service")
+
+
+def with_ears(senses: Senses, wanted: str, model: str = "") -> Senses:
+    """The senses with the wanted transcriber; with a sentence where its weights are missing, as they were where none is wanted."""
+    if not wanted:
+        return senses
+    try:
+        return replace(senses, transcriber=open_transcriber(wanted, model))
+    except WeightsMissing as error:
+        return replace(senses, missing=(*senses.missing, str(error)))
 
 
 def open_pocketsphinx() -> PocketSphinx:
