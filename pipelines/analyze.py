@@ -13,8 +13,9 @@ from pipelines.corrections import Correction, corrected, latest
 from pipelines.encode import Encoding
 from pipelines.findings import Coverage, KeyFrame, Report, Shot, Status, TaskResult, numbered, settings_digest
 from pipelines.glimpses import glimpses_of, lines_of
-from pipelines.interfaces import Blobs, Encoder, TextReader, UnreadableVideo
+from pipelines.interfaces import Blobs, Encoder, TextReader, Transcriber, UnreadableVideo
 from pipelines.judge import Case, curves, judge
+from pipelines.listening import Talk
 from pipelines.looking import in_worker, regular_file
 from pipelines.profiles import Wanted
 from pipelines.reading import Film
@@ -26,7 +27,7 @@ from pipelines.stores.seen import SeenShelf
 from pipelines.storyboard import key_frames
 from pipelines.subtitles import read_subtitles, sidecars
 from pipelines.tasks.anomalies import Normal, learn_normal
-from pipelines.wording import with_texts
+from pipelines.wording import Place, with_spoken, with_texts
 from pipelines.workers import WorkerDied
 
 logger = logging.getLogger(__name__)
@@ -57,6 +58,7 @@ class Senses:
 
     encoder: Encoder | None = None
     reader: TextReader | None = None
+    transcriber: Transcriber | None = None  # only where a transcript is asked for
     missing: tuple[str, ...] = ()
 
     @property
@@ -65,7 +67,8 @@ class Senses:
 
     def settings(self) -> dict[str, object]:
         named = {"encoder": self.encoder, "reader": self.reader}
-        return {use: {"name": model.name, "digest": model.digest} for use, model in named.items() if model is not None}
+        heard = {"speech": {"name": self.transcriber.engine, "digest": self.transcriber.digest}} if self.transcriber else {}
+        return heard | {use: {"name": model.name, "digest": model.digest} for use, model in named.items() if model is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +128,14 @@ def look_up(video: Video, wanted: Wanted, store: Store, senses: Senses, run: Run
 def watch(video: Video, wanted: Wanted, store: Store, senses: Senses, run: Run) -> tuple[Measured, tuple[Shot, ...]]:
     """Everything a judgement may rest on: series, features, shots, and the words seen and heard."""
 
-    def progress(done_s: float, total_s: float) -> None:
-        run.progress(f"reading {video.path.name}", done_s, total_s)
+    def told(doing: str) -> Callable[[float, float], None]:
+        return lambda done_s, total_s: run.progress(f"{doing} {video.path.name}", done_s, total_s)
 
     measured = measure(video, wanted, store, senses, run)
     shots = find_shots(measured)
-    film = Film(video.path, measured, shots)
-    return with_texts(film, video.id, wanted.plan.digest, store.blobs, senses.reader, wanted.reading, progress), shots
+    place = Place(video.id, wanted.plan.digest, store.blobs)
+    measured = with_texts(Film(video.path, measured, shots), place, senses.reader, wanted.reading, told("reading"))
+    return with_spoken(Talk(video.path, measured, run.workers), place, senses.transcriber, told("listening to")), shots
 
 
 def identify(path: Path, source: str = "") -> Video:

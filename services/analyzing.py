@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from services.opening import open_store
 from services.outputs import write_outputs
 from services.pruning import prune
 from services.tables import report_table
+from services.transcription import with_ears
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +43,16 @@ class Order:
     workers: int | None = None
     store: str | None = None
     providers: tuple[str, ...] = ("cpu",)
+    speech: str = ""  # an engine's name or a service's URL; empty: no transcript
+    speech_model: str = ""
+    read: int | None = None  # pictures read for text in 20 minutes; the profile's where None
 
 
 def analyze_all(order: Order, *, as_json: bool) -> int:
     """Analyse every video; returns the exit code: 0, or 3 where an input could not be read."""
     settings = _checked(order)
     store = open_store(order.store)
-    senses = open_senses(order.providers)
+    senses = with_ears(open_senses(order.providers), order.speech, order.speech_model)
     folders = output_folders(order.videos, order.out)
     outcomes: list[dict[str, Any]] = []
     for video, folder in zip(order.videos, folders, strict=True):
@@ -83,6 +87,8 @@ def _checked(order: Order) -> Wanted:
         export_named(name)
     try:
         settings = wanted(order.profile, order.tasks)
+        if order.read is not None:
+            settings = replace(settings, reading=settings.reading.reading_most(order.read))
     except ValueError as error:
         raise WrongRequest(str(error)) from error
     if "scores" in order.exports and "anomalies" not in settings.tasks:
