@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from pipelines.interfaces import Blobs, ServiceUnavailable, StoreUnavailable, TextReader, Transcriber, UnreadableVideo
-from pipelines.listening import Talk, spoken_key, transcribe
 from pipelines.reading import Film, ReadSettings, read_texts, texts_key
 from pipelines.series import Measured
+from pipelines.transcribing import Talk, spoken_key, transcribe
 from pipelines.workers import WorkerDied
 
 logger = logging.getLogger(__name__)
