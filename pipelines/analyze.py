@@ -15,7 +15,6 @@ from pipelines.findings import Coverage, KeyFrame, Report, Shot, Status, TaskRes
 from pipelines.glimpses import glimpses_of, lines_of
 from pipelines.interfaces import Blobs, Encoder, TextReader, Transcriber, UnreadableVideo
 from pipelines.judge import Case, curves, judge
-from pipelines.listening import Talk
 from pipelines.looking import in_worker, regular_file
 from pipelines.profiles import Wanted
 from pipelines.reading import Film
@@ -27,6 +26,7 @@ from pipelines.stores.seen import SeenShelf
 from pipelines.storyboard import key_frames
 from pipelines.subtitles import read_subtitles, sidecars
 from pipelines.tasks.anomalies import Normal, learn_normal
+from pipelines.transcribing import Talk
 from pipelines.wording import Place, with_spoken, with_texts
 from pipelines.workers import WorkerDied
 
@@ -67,7 +67,7 @@ class Senses:
 
     def settings(self) -> dict[str, object]:
         named = {"encoder": self.encoder, "reader": self.reader}
-        heard = {"speech": {"name": self.transcriber.engine, "digest": self.transcriber.digest}} if self.transcriber else {}
+        heard: dict[str, object] = {"speech": {"name": self.transcriber.engine, "digest": self.transcriber.digest}} if self.transcriber else {}
         return heard | {use: {"name": model.name, "digest": model.digest} for use, model in named.items() if model is not None}
 
 

@@ -61,13 +61,16 @@ def analyze(
         str, typer.Option(metavar="HOW", help="fast, or accurate: a trained net looks at every frame, at about real time on 2 cores.")
     ] = "fast",
     read: Annotated[
-        int | None, typer.Option(min=0, metavar="N", help="Pictures read for text in 20 minutes; 0 for none. Default: 40.", show_default=False)
+        int | None,
+        typer.Option(min=0, metavar="N", help="Pictures read for text in 20 minutes; 0 for none. Default: 40.", show_default=False),
     ] = None,
     speech: Annotated[
         str,
         typer.Option(metavar="ENGINE", help="Transcribe: auto, pocketsphinx, faster-whisper, or the URL of an OpenAI-compatible service."),
     ] = "",
-    speech_model: Annotated[str, typer.Option(metavar="FOLDER|NAME", help="The folder of a Whisper model, or the name a service knows.")] = "",
+    speech_model: Annotated[
+        str, typer.Option(metavar="FOLDER|NAME", help="The folder of a Whisper model, or the name a service knows.")
+    ] = "",
     provider: ProviderOption = None,
     store: StoreOption = None,
     json: JsonOption = False,
