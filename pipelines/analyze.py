@@ -67,8 +67,9 @@ class Senses:
 
     def settings(self) -> dict[str, object]:
         named = {"encoder": self.encoder, "reader": self.reader}
-        heard: dict[str, object] = {"speech": {"name": self.transcriber.engine, "digest": self.transcriber.digest}} if self.transcriber else {}
-        return heard | {use: {"name": model.name, "digest": model.digest} for use, model in named.items() if model is not None}
+        told: dict[str, object] = {use: {"name": m.name, "digest": m.digest} for use, m in named.items() if m is not None}
+        ears = self.transcriber
+        return told | ({"speech": {"name": ears.engine, "digest": ears.digest}} if ears else {})
 
 
 @dataclass(frozen=True, slots=True)
