@@ -95,6 +95,7 @@ class Measured:
     class_names: tuple[str, ...] = ()  # what `eyes.class` counts
     texts: tuple[ScreenText, ...] = ()  # read from the pictures
     spoken: tuple[Spoken, ...] = ()  # a rough transcript
+    voice: Series | None = None  # how sure somebody speaks, every 32 ms, around the moments where a task wanted to know
     lost: tuple[str, ...] = ()  # sentences: what should be here and could not be had
     _joined: dict[str, Series] = field(default_factory=dict)
 

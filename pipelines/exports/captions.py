@@ -61,6 +61,11 @@ def _caption(finding: Finding) -> str:
     return one_line(finding.label or finding.kind).translate(str.maketrans("<>{}", "‹›()"))
 
 
+def cue_range(span: TimeSpan) -> str:
+    """`00:01:02.500 --> 00:01:04.000`, as WebVTT writes it."""
+    return _range(span, ".")
+
+
 def _range(span: TimeSpan, point: str) -> str:
     start, end = milliseconds(span)
     return f"{_clock(start, point)} --> {_clock(end, point)}"

@@ -10,6 +10,7 @@ from pipelines.exports.captions import srt, vtt_chapters, vtt_metadata
 from pipelines.exports.editors import otio
 from pipelines.exports.players import edl, ffmetadata
 from pipelines.exports.report_json import report_text
+from pipelines.exports.slots import vmap, vtt_slots
 from pipelines.exports.tables import findings_csv, scores_csv
 from pipelines.findings import Report
 from pipelines.interfaces import WrongRequest
@@ -37,6 +38,8 @@ EXPORTS: Mapping[str, Export] = {
     "csv": Export(".csv", findings_csv, "a row per finding"),
     "scores": Export(".scores.csv", scores_csv, "the anomaly score over time"),
     "otio": Export(".otio", otio, "an OpenTimelineIO timeline with markers for editing programs"),
+    "vmap": Export(".vmap.xml", vmap, "slots for breaks as IAB VMAP 1.0, for ad servers and players"),
+    "slots": Export(".slots.vtt", vtt_slots, "slots for breaks as WebVTT metadata cues, a JSON object per slot"),
     "json": Export(".json", report_text, "the whole report, as in report.json"),
 }
 

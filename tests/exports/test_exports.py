@@ -201,6 +201,7 @@ def test_names_of_files_follow_the_video() -> None:
     assert paths == {
         "edl": "a.film.edl", "ffmetadata": "a.film.ffmetadata", "vtt": "a.film.chapters.vtt", "metadata": "a.film.metadata.vtt",
         "srt": "a.film.findings.srt", "csv": "a.film.csv", "scores": "a.film.scores.csv", "otio": "a.film.otio", "json": "a.film.json",
+        "vmap": "a.film.vmap.xml", "slots": "a.film.slots.vtt",
     }  # fmt: skip
     with pytest.raises(WrongRequest, match="known are edl, ffmetadata"):
         export_named("avi")
