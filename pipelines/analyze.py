@@ -203,6 +203,8 @@ def assemble(video: Video, settings: dict[str, object], digest: str, case: Case,
         timings_s={"total": round(seconds, 3)},
         missing=measured.missing,
         clock=measured.clock,
+        texts=measured.texts,
+        spoken=measured.spoken,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from model.video import Clock, TimeSpan
 from pipelines.series import Missing
+from pipelines.texts import ScreenText, Spoken
 
 REPORT_VERSION = "1.0"
 
@@ -158,6 +159,8 @@ class Report:
     timings_s: Mapping[str, float] = field(default_factory=dict)
     missing: tuple[Missing, ...] = ()  # stretches that could not be decoded: drawn as gaps, never as nothing found
     clock: Clock | None = None  # of the video stream: what the findings' ticks count; None for sound only
+    texts: tuple[ScreenText, ...] = ()  # read in the pictures
+    spoken: tuple[Spoken, ...] = ()  # a rough transcript
 
     @property
     def findings(self) -> tuple[Finding, ...]:

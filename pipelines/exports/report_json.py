@@ -17,6 +17,7 @@ from model.video import Clock, TimeSpan
 from pipelines.findings import REPORT_VERSION, Coverage, Cue, Curve, Finding, KeyFrame, Report, Shot, Status, TaskResult
 from pipelines.interfaces import WrongRequest
 from pipelines.series import Missing
+from pipelines.texts import spoken_from_json, spoken_to_json, texts_from_json, texts_to_json
 
 SCHEMA_PATH = Path(__file__).with_name(f"report-{REPORT_VERSION}.schema.json")
 SCHEMA_ID = f"urn:longtake:schema:report:{REPORT_VERSION}"
@@ -49,6 +50,8 @@ def report_to_json(report: Report, *, with_pictures: bool = False) -> dict[str, 
         "shots": [_shot(shot) for shot in report.shots],
         "curves": _curves(report.curves),
         "storyboard": [_key_frame(n, frame, with_pictures) for n, frame in enumerate(report.storyboard)],
+        "texts": texts_to_json(report.texts),
+        "spoken": spoken_to_json(report.spoken),
         "timings_s": _plain(report.timings_s),
         "ext": {},
     }
@@ -80,6 +83,8 @@ def report_from_json(data: Mapping[str, Any], pictures: Mapping[str, bytes] | No
             timings_s=data["timings_s"],
             missing=tuple(Missing(span["start_s"], span["end_s"], span["reason"]) for span in data["missing"]),
             clock=Clock(Fraction(data["clock"]["time_base"]), Fraction(data["clock"]["origin_s"])) if data["clock"] else None,
+            texts=texts_from_json(data.get("texts", ())),  # reports of the first version had none
+            spoken=spoken_from_json(data.get("spoken", ())),
         )
     except (ValueError, KeyError, TypeError, ZeroDivisionError) as error:
         raise WrongRequest(f"this report contradicts itself or lacks something: {error}") from error

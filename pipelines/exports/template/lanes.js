@@ -37,6 +37,7 @@ function lanes() {
       tell: t => tellFindings(all, t),
     });
   }
+  list.push(...textLanes());
   const loudness = report.curves.loudness_lufs;
   if (loudness && loudness.values.length)
     list.push({

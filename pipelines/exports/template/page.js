@@ -187,7 +187,7 @@ function fillSummary() {
 }
 
 function closeSide() {
-  if (byId("summary-card").hidden && byId("chapters-card").hidden) document.querySelector(".columns").classList.add("alone");
+  if (["summary-card", "texts-card", "chapters-card"].every(id => byId(id).hidden)) document.querySelector(".columns").classList.add("alone");
 }
 
 function fillAbout() {
@@ -242,6 +242,7 @@ function start() {
   fillStoryboard();
   fillChapters();
   fillSummary();
+  fillTexts();
   closeSide();
   fillAbout();
   table.start();
