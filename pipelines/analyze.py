@@ -10,10 +10,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pipelines.corrections import Correction, corrected, latest
+from pipelines.decode_plan import CUTTER_PICTURES, DecodePlan
 from pipelines.encode import Encoding
 from pipelines.findings import Coverage, KeyFrame, Report, Shot, Status, TaskResult, numbered, settings_digest
 from pipelines.glimpses import glimpses_of, lines_of
-from pipelines.interfaces import Blobs, Encoder, TextReader, Transcriber, UnreadableVideo
+from pipelines.interfaces import Blobs, Cutter, Encoder, TextReader, Transcriber, UnreadableVideo
 from pipelines.judge import Case, curves, judge
 from pipelines.looking import in_worker, regular_file
 from pipelines.profiles import Wanted
@@ -58,15 +59,20 @@ class Senses:
 
     encoder: Encoder | None = None
     reader: TextReader | None = None
+    cutter: Cutter | None = None  # looks at every frame: only where accurate shots are asked for
     transcriber: Transcriber | None = None  # only where a transcript is asked for
     missing: tuple[str, ...] = ()
+
+    def plan(self, plan: DecodePlan) -> DecodePlan:
+        """The plan with pictures for those nets that are here."""
+        return replace(plan, eyes=plan.eyes if self.encoder else None, cutter=CUTTER_PICTURES if self.cutter else None)
 
     @property
     def encoder_key(self) -> str:
         return f"{self.encoder.name}-{self.encoder.digest}" if self.encoder else ""
 
     def settings(self) -> dict[str, object]:
-        named = {"encoder": self.encoder, "reader": self.reader}
+        named = {"encoder": self.encoder, "reader": self.reader, "cutter": self.cutter}
         told: dict[str, object] = {use: {"name": m.name, "digest": m.digest} for use, m in named.items() if m is not None}
         ears = self.transcriber
         return told | ({"speech": {"name": ears.engine, "digest": ears.digest}} if ears else {})
@@ -155,18 +161,15 @@ def measure(video: Video, wanted: Wanted, store: Store, senses: Senses, run: Run
         run.progress(f"watching {video.path.name}", done_s, total_s)
 
     prefix = series_prefix(video.id, wanted)
-    if senses.encoder is None or wanted.plan.eyes is None:
-        plan = replace(wanted.plan, eyes=None)
-        measured = measure_video(video.path, store.blobs, prefix, plan, workers=run.workers, on_progress=progress)
-        return _with_subtitles(replace(measured, lost=senses.missing), video)
-    with Encoding(senses.encoder, store.blobs, prefix, wanted.plan) as encoding:
+    plan = senses.plan(wanted.plan)
+    with Encoding(senses.encoder, store.blobs, prefix, plan, senses.cutter) as encoding:
         measured = measure_video(
-            video.path, store.blobs, prefix, wanted.plan, workers=run.workers, on_progress=progress,
+            video.path, store.blobs, prefix, plan, workers=run.workers, on_progress=progress,
             on_block=encoding.add, is_done=encoding.is_done,
         )  # fmt: skip
+    names = senses.encoder.class_names if senses.encoder else ()
     lost = (*senses.missing, encoding.trouble) if encoding.trouble else senses.missing
-    seen = replace(measured, features=encoding.features, class_names=senses.encoder.class_names, lost=lost)
-    return _with_subtitles(seen, video)
+    return _with_subtitles(replace(measured, features=encoding.features, cuts=encoding.cuts, class_names=names, lost=lost), video)
 
 
 def _with_subtitles(measured: Measured, video: Video) -> Measured:

@@ -1,4 +1,4 @@
-"""The stage `encode`: what a trained encoder sees in a video's pictures, block by block beside the decoding of the next ones."""
+"""The stage `encode`: what trained nets see in a video's pictures, block by block beside the decoding of the next ones."""
 
 from __future__ import annotations
 
@@ -6,43 +6,54 @@ import logging
 import queue
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from types import TracebackType
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model.video import Seen
 from pipelines.decode_plan import DecodePlan
-from pipelines.interfaces import Blobs, Encoder
+from pipelines.interfaces import Blobs, Cutter, Encoder
 from pipelines.segments import block_key, pictures_prefix
-from pipelines.series import EYES, Series, pack, unpack
+from pipelines.series import BLOCK_S, CUTS, EYES, Series, pack, unpack
 
 logger = logging.getLogger(__name__)
+Look = Callable[[Series, int], dict[str, Series]]  # waiting pictures and the block's number -> series
 
 
-def features_prefix(prefix: str, plan: DecodePlan, encoder: Encoder) -> str:
-    """Where the features of the video measured under `prefix` lie: another encoder or other pictures give others."""
-    assert plan.eyes is not None
-    return f"{prefix}-{encoder.name}-{encoder.digest}-{plan.eyes.rate_hz:g}hz"
+@dataclass(frozen=True, slots=True)
+class _Net:
+    """Which waiting pictures a net takes, where what it saw goes, and how it looks."""
+
+    pictures: str
+    features: str
+    look: Look
 
 
 class Encoding:
     """Encodes blocks in a thread of its own as they are announced; done with everything when its `with` ends.
 
     ONNX Runtime computes without Python's lock and decoding runs in processes of its own, so one does not wait for the other.
-    A block's pictures are deleted once its features lie in the store. `trouble`: what stopped it, empty where nothing did.
+    A block's pictures are deleted once all features lie in the store. `features`, `cuts`: where those of the encoder and of the
+    shot detector lie. `trouble`: what stopped it, empty where nothing did.
     """
 
-    def __init__(self, encoder: Encoder, blobs: Blobs, prefix: str, plan: DecodePlan) -> None:
-        self.encoder, self.blobs, self.prefix = encoder, blobs, prefix
-        self.features = features_prefix(prefix, plan, encoder)
+    def __init__(self, encoder: Encoder | None, blobs: Blobs, prefix: str, plan: DecodePlan, cutter: Cutter | None = None) -> None:
+        self.blobs, self.pictures = blobs, pictures_prefix(prefix, plan)
+        self.features = _features_prefix(prefix, plan, encoder) if encoder else ""
+        self.cuts = f"{prefix}-{cutter.name}-{cutter.digest}" if cutter else ""
         self.trouble = ""
-        self.seconds = 0.0  # spent encoding
-        self.spans_s: list[tuple[float, float]] = []  # when, on the monotonic clock: shows the overlap with decoding
+        self.spans_s: list[tuple[float, float]] = []  # when it worked, on the monotonic clock: shows the overlap with decoding
+        eyes = [_Net("eyes", self.features, lambda pictures, _: seen_series(encoder, pictures))] if encoder else []
+        cuts = [_Net("cutter", self.cuts, lambda pictures, block: cut_series(cutter, pictures, block))] if cutter else []
+        self._nets = [*eyes, *cuts]
         self._blocks: queue.SimpleQueue[int | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="encode", daemon=True)
 
     def __enter__(self) -> Encoding:
-        for key in self.blobs.keys(pictures_prefix(self.prefix) + "/"):  # left by a run that was broken off
+        for key in self.blobs.keys(self.pictures + "/"):  # left by a run that was broken off
             self.add(int(key.rsplit("/", 1)[1].removesuffix(".npz")))
         self._thread.start()
         return self
@@ -56,37 +67,46 @@ class Encoding:
         self._blocks.put(block)
 
     def is_done(self, block: int) -> bool:
-        """Nothing more is wanted from decoding: the features are there, or the pictures are."""
-        return any(_exists(self.blobs, block_key(prefix, block)) for prefix in (self.features, pictures_prefix(self.prefix)))
+        """Nothing more is wanted from decoding: all features are there, or the pictures are."""
+        return all(self._has(net.features, block) for net in self._nets) or self._has(self.pictures, block)
+
+    def _has(self, prefix: str, block: int) -> bool:
+        key = block_key(prefix, block)
+        return key in self.blobs.keys(key)
 
     def _work(self) -> None:
         try:
             while (block := self._blocks.get()) is not None:
                 began = time.monotonic()
-                encode_block(self.encoder, self.blobs, pictures_prefix(self.prefix), self.features, block)
+                self._encode(block)
                 self.spans_s.append((began, time.monotonic()))
-                self.seconds += self.spans_s[-1][1] - began
         except Exception as error:  # any: the findings without eyes are worth more than none, and the report says what happened
-            logger.exception("encoding stopped encoder=%s", self.encoder.name)
-            self.trouble = f"the visual encoder {self.encoder.name} stopped: {str(error).strip().splitlines()[0][:200]}"
+            logger.exception("encoding stopped")
+            self.trouble = f"the trained eyes stopped looking: {str(error).strip().splitlines()[0][:200]}"
+
+    def _encode(self, block: int) -> None:
+        """Turn one block's pictures into features and delete them. A block without pictures (sound only) gets empty features."""
+        try:
+            waiting = unpack(self.blobs.get(block_key(self.pictures, block)))
+        except KeyError:
+            waiting = {}
+        for net in self._nets:
+            if not self._has(net.features, block):
+                pictures = waiting.get(net.pictures)
+                seen = net.look(pictures, block) if pictures is not None and len(pictures) else {}
+                self.blobs.put(block_key(net.features, block), pack(seen))
+        self.blobs.delete(block_key(self.pictures, block))
 
 
-def encode_block(encoder: Encoder, blobs: Blobs, pictures: str, features: str, block: int) -> None:
-    """Turn one block's pictures into features and delete them. A block without pictures (sound only) gets empty features."""
-    key = block_key(pictures, block)
-    try:
-        series = unpack(blobs.get(key)).get("eyes")
-    except KeyError:
-        series = None
-        if _exists(blobs, block_key(features, block)):
-            return  # announced twice
-    seen = seen_series(encoder.encode(series.values.astype(np.uint8, copy=False)), series) if series is not None and len(series) else {}
-    blobs.put(block_key(features, block), pack(seen))
-    blobs.delete(key)
+def _features_prefix(prefix: str, plan: DecodePlan, encoder: Encoder) -> str:
+    """Another encoder or other pictures give other features."""
+    assert plan.eyes is not None
+    return f"{prefix}-{encoder.name}-{encoder.digest}-{plan.eyes.rate_hz:g}hz"
 
 
-def seen_series(seen: Seen, pictures: Series) -> dict[str, Series]:
+def seen_series(encoder: Encoder, pictures: Series) -> dict[str, Series]:
     """Features at the pictures' times; half precision is far finer than what two codecs make of one picture."""
+    seen: Seen = encoder.encode(_pixels(pictures))
     values = {
         "embedding": seen.embeddings.astype(np.float16),
         "cells": seen.cells.astype(np.float16),
@@ -96,5 +116,13 @@ def seen_series(seen: Seen, pictures: Series) -> dict[str, Series]:
     return {f"{EYES}{name}": Series(pictures.times_s, v) for name, v in values.items()}
 
 
-def _exists(blobs: Blobs, key: str) -> bool:
-    return key in blobs.keys(key)
+def cut_series(cutter: Cutter, pictures: Series, block: int) -> dict[str, Series]:
+    """`cuts.cut` and `cuts.transition`, a probability for each of the block's own frames; those around it were context."""
+    own = slice(*np.searchsorted(pictures.times_s, [block * BLOCK_S, (block + 1) * BLOCK_S]))
+    cut, transition = cutter.cuts(_pixels(pictures))
+    times = pictures.times_s[own]
+    return {f"{CUTS}cut": Series(times, cut[own]), f"{CUTS}transition": Series(times, transition[own])}
+
+
+def _pixels(pictures: Series) -> NDArray[np.uint8]:
+    return pictures.values.astype(np.uint8, copy=False)

@@ -10,7 +10,7 @@ import numpy as np
 from av.video.reformatter import Interpolation
 from numpy.typing import NDArray
 
-from pipelines.decode_plan import DecodePlan, Pictures
+from pipelines.decode_plan import NETS, DecodePlan, Pictures
 from pipelines.media import Shown, VideoIndex, shown_frames
 from pipelines.pixels import Scaler
 from pipelines.series import BLOCK_S, OVERLAP_S, Series
@@ -46,7 +46,7 @@ class _Gather:
 
     def __init__(self, plan: DecodePlan) -> None:
         self.plan = plan
-        self.sampled: dict[str, Pictures] = {n: p for n in ("grey", "colour", "detail", "eyes") if (p := getattr(plan, n)) is not None}
+        self.sampled: dict[str, Pictures] = {n: p for n in ("grey", "colour", "detail", *NETS) if (p := getattr(plan, n)) is not None}
         self.small = Scaler(*plan.every_px, "yuv420p", Interpolation.AREA)
         self.scalers = {name: Scaler(p.width_px, p.height_px, p.pixel_format, Interpolation.AREA) for name, p in self.sampled.items()}
         self.frames: list[tuple[float, int, np.ndarray]] = []
@@ -57,7 +57,7 @@ class _Gather:
         self.frames.append((shown.start_s, shown.tick, self.small(shown.frame)))
         settled = self.jumps.settled(shown.start_s, self.frames[-1][2][: self.plan.every_px[1]])
         for name, wanted in self.sampled.items():
-            instants = _instants(shown, wanted.rate_hz)
+            instants = _instants(shown, wanted.rate_hz) if wanted.rate_hz else [shown.start_s]
             if name == "eyes" and settled and not instants:
                 instants = [shown.start_s]
             if instants:
@@ -70,15 +70,23 @@ class _Gather:
         used = [f for f in self._since(start_s - OVERLAP_S) if f[0] < end_s + OVERLAP_S]
         times = np.array([f[0] for f in used])
         first, last = np.searchsorted(times, [start_s, end_s])
-        sampled = {name: _series([s for s in rows if start_s <= s[0] < end_s], self.sampled[name]) for name, rows in self.samples.items()}
+        sampled = {name: self._sampled(name, start_s, end_s) for name in self.sampled}
         self.frames = self._since(end_s - OVERLAP_S)
-        self.samples = {name: [s for s in rows if s[0] >= end_s] for name, rows in self.samples.items()}
+        self.samples = {name: [s for s in rows if s[0] >= end_s - self._around_s(name)] for name, rows in self.samples.items()}
         width, height = self.plan.every_px
         small = np.array([f[2] for f in used], np.uint8).reshape(len(used), height * 3 // 2, width)
         return BlockPictures(
             start_s, end_s, times, np.array([f[1] for f in used], np.int64), small[:, :height],
             small[:, height:].reshape(len(used), 2, height // 2, width // 2), slice(int(first), int(last)), sampled,
         )  # fmt: skip
+
+    def _around_s(self, name: str) -> float:
+        return 0.0 if self.sampled[name].rate_hz else OVERLAP_S
+
+    def _sampled(self, name: str, start_s: float, end_s: float) -> Series:
+        around_s = self._around_s(name)
+        rows = [s for s in self.samples[name] if start_s - around_s <= s[0] < end_s + around_s]
+        return _series(rows, self.sampled[name])
 
     def _since(self, at_s: float) -> list[tuple[float, int, np.ndarray]]:
         """The frames from the one on display at `at_s` on, however long ago it appeared."""

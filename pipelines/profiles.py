@@ -13,7 +13,7 @@ from pipelines.tasks.ads import AdSettings
 from pipelines.tasks.anomalies import AnomalySettings
 from pipelines.tasks.chapters import ChapterSettings
 
-JUDGE_VERSION = "1"  # raise it whenever the same series and settings would be judged differently
+JUDGE_VERSION = "2"  # raise it whenever the same series and settings would be judged differently
 TASKS = ("shots", "ads", "anomalies", "chapters", "summary")
 
 

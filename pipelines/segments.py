@@ -18,7 +18,7 @@ import av
 import numpy as np
 
 from model.video import Clock
-from pipelines.decode_plan import DecodePlan
+from pipelines.decode_plan import NETS, DecodePlan
 from pipelines.interfaces import Blobs, UnreadableVideo
 from pipelines.limits import STANDARD, Limits
 from pipelines.looking import Look, looked_at, plain_facts, regular_file
@@ -65,12 +65,12 @@ class Work:
 
     @property
     def pictures(self) -> str:
-        return pictures_prefix(self.prefix)
+        return pictures_prefix(self.prefix, self.plan)
 
 
-def pictures_prefix(prefix: str) -> str:
-    """Where the encoder's pictures of a video wait, block by block."""
-    return f"{prefix}-pictures"
+def pictures_prefix(prefix: str, plan: DecodePlan) -> str:
+    """Where a video's pictures wait for the nets, block by block."""
+    return f"{prefix}-pictures-{plan.waiting}"
 
 
 def measure_video(
@@ -250,8 +250,8 @@ def measure_segment(send: Callable[[At | BlockDone], None], work: Work, blocks: 
     """Runs in a worker: measure `blocks`, store each as soon as it is complete."""
     beat = _heartbeat(send)
     for (block, pictures, unseen), (_, sound, unheard) in zip(_pictures(work, blocks, beat), _sound(work, blocks), strict=True):
-        if (eyes := pictures.pop("eyes", None)) is not None:
-            work.blobs.put(block_key(work.pictures, block), pack({"eyes": eyes}))  # first: a block in the store has had its pictures
+        if waiting := {name: pictures.pop(name) for name in NETS if name in pictures}:
+            work.blobs.put(block_key(work.pictures, block), pack(waiting))  # first: a block in the store has had its pictures
         series = pictures | sound
         missing = [*unseen, *unheard]
         times = np.array([m.start_s for m in missing])

@@ -22,6 +22,7 @@ from pipelines.texts import ScreenText, Spoken
 BLOCK_S = 60.0
 OVERLAP_S = 2.0
 EYES = "eyes."  # what an encoder saw, beside what was measured
+CUTS = "cuts."  # where an accurate shot detector sees shots end
 NUMBERS_BYTES = 64  # a row; what is larger is a picture, and walked block by block
 
 
@@ -92,6 +93,7 @@ class Measured:
     missing: tuple[Missing, ...] = ()  # stretches that could not be decoded, apart and in order
     facts: Mapping[str, Any] = field(default_factory=dict)  # what probe said, JSON values only
     features: str = ""  # series named `eyes.*` lie at f"{features}/{block:06d}.npz"; empty: no encoder has seen the video
+    cuts: str = ""  # ... and series named `cuts.*`; empty: no accurate shot detector has looked
     class_names: tuple[str, ...] = ()  # what `eyes.class` counts
     texts: tuple[ScreenText, ...] = ()  # read from the pictures
     spoken: tuple[Spoken, ...] = ()  # a rough transcript
@@ -138,7 +140,7 @@ class Measured:
 
     def blocks(self, name: str) -> Iterator[Series]:
         """The series block by block, in time order; blocks without it are left out."""
-        prefix = self.features if name.startswith(EYES) else self.prefix
+        prefix = {EYES: self.features, CUTS: self.cuts}.get(f"{name.split('.')[0]}.", self.prefix)
         for key in self.blobs.keys(prefix + "/") if prefix else ():
             if not key.endswith(".npz"):
                 continue  # the manifest

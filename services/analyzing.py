@@ -43,6 +43,7 @@ class Order:
     workers: int | None = None
     store: str | None = None
     providers: tuple[str, ...] = ("cpu",)
+    shots: str = "fast"
     speech: str = ""  # an engine's name or a service's URL; empty: no transcript
     speech_model: str = ""
     read: int | None = None  # pictures read for text in 20 minutes; the profile's where None
@@ -52,7 +53,7 @@ def analyze_all(order: Order, *, as_json: bool) -> int:
     """Analyse every video; returns the exit code: 0, or 3 where an input could not be read."""
     settings = _checked(order)
     store = open_store(order.store)
-    senses = with_ears(open_senses(order.providers), order.speech, order.speech_model)
+    senses = with_ears(open_senses(order.providers, accurate_shots=order.shots == "accurate"), order.speech, order.speech_model)
     folders = output_folders(order.videos, order.out)
     outcomes: list[dict[str, Any]] = []
     for video, folder in zip(order.videos, folders, strict=True):
@@ -85,6 +86,8 @@ def _checked(order: Order) -> Wanted:
     """The settings, or WrongRequest before any work is done."""
     for name in order.exports:
         export_named(name)
+    if order.shots not in ("fast", "accurate"):
+        raise WrongRequest(f"shots are told fast or accurate, not {order.shots!r}")
     try:
         settings = wanted(order.profile, order.tasks)
         if order.read is not None:

@@ -17,8 +17,9 @@ from model.encoders.efficientnet_lite0 import SIZE_PX
 from model.encoders.imagenet import ImageNetEncoder
 from model.encoders.onnx import OnnxNet, ProviderUnavailable
 from model.ocr import RapidReader
-from model.registry import CLASS_NAMES, EYES, MEANING, MODELS, READER
+from model.registry import CLASS_NAMES, CUTTER, EYES, MEANING, MODELS, READER
 from model.shipped import Shipped, WeightsMissing, installed, locate, prepared
+from model.transnet_v2 import TransNetCutter
 from pipelines.interfaces import Meaning, WrongRequest
 
 if TYPE_CHECKING:  # `longtake models list` needs no pipeline
@@ -33,8 +34,11 @@ def cache_folder() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "longtake" / "models"
 
 
-def open_senses(providers: Sequence[str] = ("cpu",)) -> Senses:
-    """All models that are there; of the others a sentence each. Raises WrongRequest for a provider that is not here."""
+def open_senses(providers: Sequence[str] = ("cpu",), *, accurate_shots: bool = False) -> Senses:
+    """All models that are there; of the others a sentence each. Raises WrongRequest for a provider that is not here.
+
+    accurate_shots: open the shot detector too, which looks at every frame and takes most of the time.
+    """
     from pipelines.analyze import Senses
 
     missing: list[str] = []
@@ -48,18 +52,28 @@ def open_senses(providers: Sequence[str] = ("cpu",)) -> Senses:
 
     encoder = opened(lambda: open_encoder(providers))
     reader = opened(open_reader)
-    return Senses(encoder, reader, missing=tuple(missing))
+    cutter = opened(lambda: open_cutter(providers)) if accurate_shots else None
+    return Senses(encoder, reader, cutter, missing=tuple(missing))
 
 
 def open_encoder(providers: Sequence[str] = ("cpu",), threads: int | None = None) -> ImageNetEncoder:
     """The default visual encoder. Raises WeightsMissing, WrongRequest."""
     graph = prepared(EYES, cache_folder())
     names = json.loads(locate(CLASS_NAMES).read_text("utf-8"))
+    net = _opened(graph, providers, threads)
+    return ImageNetEncoder(net, EYES.name, EYES.digest, SIZE_PX, tuple(names[str(k)] for k in range(len(names))))
+
+
+def open_cutter(providers: Sequence[str] = ("cpu",), threads: int | None = None) -> TransNetCutter:
+    """The accurate shot detector. Raises WeightsMissing, WrongRequest."""
+    return TransNetCutter(_opened(prepared(CUTTER, cache_folder()), providers, threads), CUTTER.name, CUTTER.digest)
+
+
+def _opened(graph: Path, providers: Sequence[str], threads: int | None) -> OnnxNet:
     try:
-        net = OnnxNet(graph, providers, threads)
+        return OnnxNet(graph, providers, threads)
     except ProviderUnavailable as error:
         raise WrongRequest(str(error)) from error
-    return ImageNetEncoder(net, EYES.name, EYES.digest, SIZE_PX, tuple(names[str(k)] for k in range(len(names))))
 
 
 def open_meaning() -> Meaning | None:

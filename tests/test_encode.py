@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from model.encoders.imagenet import ImageNetEncoder
 from model.video import Seen, TimeSpan
-from pipelines.decode_plan import DecodePlan
+from pipelines.decode_plan import CUTTER_PICTURES, DecodePlan
 from pipelines.encode import Encoding
 from pipelines.findings import Shot
 from pipelines.measure import Jumps
@@ -59,7 +59,7 @@ def test_every_second_is_seen_once_and_no_picture_is_kept(film: Path, tmp_path: 
     assert measured["eyes.embedding"].values.shape == (len(times), 1280)
     assert [cells.values.shape[1:] for cells in measured.blocks("eyes.cells")] == [(7, 7, 64)] * 2
     assert (measured["eyes.share"].values[:, 0] >= measured["eyes.share"].values[:, 7]).all()
-    assert list(blobs.keys("m-pictures/")) == []
+    assert list(blobs.keys("m-pictures")) == []
     assert encoding.trouble == ""
 
 
@@ -99,8 +99,31 @@ def test_pictures_that_are_gone_are_decoded_once_more(film: Path, tmp_path: Path
 def test_an_encoder_that_fails_costs_the_features_only(film: Path, tmp_path: Path, eyes: ImageNetEncoder) -> None:
     measured, encoding = encoded(film, FolderBlobs(tmp_path), Counting(eyes, fails_from=61))
 
-    assert encoding.trouble == "the visual encoder efficientnet-lite0 stopped: out of memory"
+    assert encoding.trouble == "the trained eyes stopped looking: out of memory"
     assert len(measured["frame.luma"]) == LENGTH_S * 4
+
+
+def test_the_shot_detector_looks_at_every_frame_of_every_block_once(film: Path, tmp_path: Path) -> None:
+    blobs, plan = FolderBlobs(tmp_path), DecodePlan(eyes=None, cutter=CUTTER_PICTURES)
+    with Encoding(None, blobs, "m", plan, Numbering()) as encoding:
+        measured = measure_video(film, blobs, "m", plan, workers=1, on_block=encoding.add, is_done=encoding.is_done)
+    measured.cuts = encoding.cuts
+
+    assert measured["cuts.cut"].times_s.tolist() == measured["frame.luma"].times_s.tolist()
+    # The second block's first frame came with the two seconds before it.
+    assert measured["cuts.cut"].values[[0, 239, 240]].tolist() == [0, 239, 8]
+    assert list(blobs.keys("m-pictures")) == []
+
+
+class Numbering:
+    """A detector that answers each frame with its number."""
+
+    name, digest = "numbers", "0"
+
+    def cuts(self, pictures: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        assert pictures.shape[1:] == (27, 48, 3)
+        numbers = np.arange(len(pictures), dtype=np.float32)
+        return numbers, numbers
 
 
 def seen_at(times_s: list[float], directions: list[int], folder: Path) -> Measured:

@@ -16,6 +16,7 @@ from pipelines.findings import Shot
 from pipelines.series import Measured
 from pipelines.signals.fades import Transition, find_fades
 from pipelines.signals.tiny import walk_tiny
+from pipelines.signals.trained_cuts import trained_openings
 from pipelines.signals.transitions import TransitionSettings, find_transitions
 
 Numbers = NDArray[np.float64]
@@ -40,13 +41,15 @@ class Cut:
 
 
 def find_shots(measured: Measured, settings: ShotSettings = ShotSettings()) -> tuple[Shot, ...]:
-    """The video's shots: they tile `[0, duration)`; empty where there are no pictures."""
+    """The video's shots: they tile `[0, duration)`; empty where there are no pictures. A trained detector that has looked decides."""
     if measured.get("frame.change") is None:
         return ()
-    cuts = find_cuts(measured, settings)
     fades = find_fades(measured)
     mixes = [mix for mix in find_transitions(measured, settings.transitions) if not any(mix.span.overlap_s(f.span) for f in fades)]
-    openings = _openings(cuts, [*fades, *mixes], settings.shortest_s, measured.duration_s)
+    if measured.get("cuts.cut") is None:
+        openings = _openings(find_cuts(measured, settings), [*fades, *mixes], settings.shortest_s, measured.duration_s)
+    else:
+        openings = _apart(trained_openings(measured, [*fades, *mixes]), settings.shortest_s, measured.duration_s)
     edges = [0.0, *(opening.at_s for opening in openings), measured.duration_s]
     opened = [("start", None, 1.0), *((o.kind, o.span if o.kind != "cut" else None, o.quality) for o in openings)]
     return tuple(Shot(TimeSpan(a, b), *how) for (a, b), how in zip(pairwise(edges), opened, strict=True))
@@ -59,8 +62,12 @@ def _openings(cuts: list[Cut], transitions: list[Transition], shortest_s: float,
         for cut in cuts
         if not any(t.span.start_s - SWALLOW_S <= cut.time_s < t.span.end_s + SWALLOW_S for t in transitions)
     ]
+    return _apart([*hard, *transitions], shortest_s, duration_s)
+
+
+def _apart(changes: list[Transition], shortest_s: float, duration_s: float) -> list[Transition]:
     kept: list[Transition] = []
-    for one in sorted([*hard, *transitions], key=lambda opening: opening.at_s):
+    for one in sorted(changes, key=lambda opening: opening.at_s):
         if not shortest_s <= one.at_s <= duration_s - shortest_s:
             continue
         if kept and one.at_s - kept[-1].at_s < shortest_s:

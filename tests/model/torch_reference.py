@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 in torch, layer by layer as the paper has it: what the ONNX graph is compared with. Needs torch."""
+"""The shipped networks in torch, layer by layer as their papers have them: what the ONNX graphs are compared with. Needs torch."""
 
 from __future__ import annotations
 
@@ -34,3 +34,44 @@ def _conv(w: Weights, x: torch.Tensor, conv: str, norm: str, *, is_clipped: bool
     x = functional.conv2d(functional.pad(x, (before, after, before, after)), kernel, stride=stride, **options)
     x = functional.batch_norm(x, *(w[f"{norm}.{part}"] for part in ("running_mean", "running_var", "weight", "bias")), eps=NORM_EPSILON)
     return functional.relu6(x) if is_clipped else x
+
+
+def transnet_v2(w: Weights, frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """(100, 27, 48, 3) uint8 -> two times (100,) probabilities; Soucek & Lokoc 2020, section 3."""
+    with torch.no_grad():
+        x = frames.float().permute(3, 0, 1, 2)[None] / 255  # (1, C, T, H, W)
+        looks = []
+        for stack in range(3):
+            first = functional.relu(_dilated(w, x, f"SDDCNN.{stack}.DDCNN.0"))
+            x = functional.relu(_dilated(w, first, f"SDDCNN.{stack}.DDCNN.1")) + first
+            x = functional.avg_pool3d(x, (1, 2, 2))
+            looks.append(x.mean((3, 4))[0].T)
+        alike = functional.linear(torch.cat(looks, 1), w["frame_sim_layer.projection.weight"], w["frame_sim_layer.projection.bias"])
+        parts = [_near_by(w, _colours(frames), "color_hist_layer.fc"), _near_by(w, alike, "frame_sim_layer.fc")]
+        x = torch.cat([*parts, x[0].permute(1, 2, 3, 0).flatten(1)], 1)
+        x = functional.relu(functional.linear(x, w["fc1.weight"], w["fc1.bias"]))
+        heads = [functional.linear(x, w[f"{name}.weight"], w[f"{name}.bias"]) for name in ("cls_layer1", "cls_layer2")]
+        return torch.sigmoid(heads[0][:, 0]), torch.sigmoid(heads[1][:, 0])
+
+
+def _dilated(w: Weights, x: torch.Tensor, name: str) -> torch.Tensor:
+    parts = []
+    for dilation in (1, 2, 4, 8):
+        inside = functional.conv3d(x, w[f"{name}.Conv3D_{dilation}.layers.0.weight"], padding=(0, 1, 1))
+        over_time = w[f"{name}.Conv3D_{dilation}.layers.1.weight"]
+        parts.append(functional.conv3d(inside, over_time, padding=(dilation, 0, 0), dilation=(dilation, 1, 1)))
+    norm = (w[f"{name}.bn.{part}"] for part in ("running_mean", "running_var", "weight", "bias"))
+    return functional.batch_norm(torch.cat(parts, 1), *norm, eps=1e-3)
+
+
+def _near_by(w: Weights, x: torch.Tensor, name: str) -> torch.Tensor:
+    x = functional.normalize(x, dim=1)
+    padded = functional.pad(x @ x.T, (50, 50))
+    rows = torch.stack([padded[t, t : t + 101] for t in range(len(x))])
+    return functional.relu(functional.linear(rows, w[f"{name}.weight"], w[f"{name}.bias"]))
+
+
+def _colours(frames: torch.Tensor) -> torch.Tensor:
+    steps = frames.long() // 32
+    bins = (steps[..., 0] * 64 + steps[..., 1] * 8 + steps[..., 2]).flatten(1)
+    return torch.stack([torch.bincount(row, minlength=512) for row in bins]).float()
