@@ -14,7 +14,7 @@ from pipelines.exports.report_json import report_to_json
 from pipelines.findings import Report
 
 TEMPLATE = Path(__file__).with_name("template")
-SCRIPTS = ("base.js", "player.js", "lanes.js", "texts.js", "timeline.js", "findings.js", "page.js")  # in this order: each uses those before it
+SCRIPTS = ("base.js", "player.js", "lanes.js", "texts.js", "timeline.js", "findings.js", "page.js")  # each uses those before
 
 
 def report_page(report: Report, media_href: str, proxy_href: str | None = None) -> str:
