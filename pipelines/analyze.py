@@ -16,6 +16,7 @@ from pipelines.findings import Coverage, KeyFrame, Report, Shot, Status, TaskRes
 from pipelines.glimpses import glimpses_of, lines_of
 from pipelines.interfaces import Blobs, Cutter, Encoder, TextReader, Transcriber, UnreadableVideo
 from pipelines.judge import Case, curves, judge
+from pipelines.listening import with_voice
 from pipelines.looking import in_worker, regular_file
 from pipelines.profiles import Wanted
 from pipelines.reading import Film
@@ -27,6 +28,7 @@ from pipelines.stores.seen import SeenShelf
 from pipelines.storyboard import key_frames
 from pipelines.subtitles import read_subtitles, sidecars
 from pipelines.tasks.anomalies import Normal, learn_normal
+from pipelines.tasks.slots import places_to_hear
 from pipelines.transcribing import Talk
 from pipelines.wording import Place, with_spoken, with_texts
 from pipelines.workers import WorkerDied
@@ -142,7 +144,9 @@ def watch(video: Video, wanted: Wanted, store: Store, senses: Senses, run: Run) 
     shots = find_shots(measured)
     place = Place(video.id, wanted.plan.digest, store.blobs)
     measured = with_texts(Film(video.path, measured, shots), place, senses.reader, wanted.reading, told("reading"))
-    return with_spoken(Talk(video.path, measured, run.workers), place, senses.transcriber, told("listening to")), shots
+    measured = with_spoken(Talk(video.path, measured, run.workers), place, senses.transcriber, told("listening to"))
+    wishes = places_to_hear(measured, shots, wanted.slots) if "slots" in wanted.tasks else []
+    return with_voice(video.path, measured, wishes, store.blobs), shots
 
 
 def identify(path: Path, source: str = "") -> Video:

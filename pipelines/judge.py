@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from model.video import TimeSpan
 from pipelines.findings import Curve, Shot, TaskResult
 from pipelines.profiles import Wanted
 from pipelines.series import Measured, Series
@@ -14,6 +15,7 @@ from pipelines.tasks.ads import find_ads
 from pipelines.tasks.anomalies import Normal, find_anomalies
 from pipelines.tasks.chapters import find_chapters
 from pipelines.tasks.shots import list_shots
+from pipelines.tasks.slots import find_slots
 from pipelines.tasks.summary import summarise
 
 CURVES = {"loudness_lufs": "sound.loudness", "motion": "frame.change"}  # drawn on the timeline, one point a second
@@ -37,6 +39,7 @@ JUDGES: Mapping[str, Callable[[Case, Done], TaskResult]] = {
     "anomalies": lambda case, done: find_anomalies(case.measured, case.shots, case.wanted.anomalies, case.normal),
     "chapters": lambda case, done: find_chapters(case.measured, programme(case.shots, done), case.wanted.chapters),
     "summary": lambda case, done: summarise(case.measured, programme(case.shots, done)),
+    "slots": lambda case, done: find_slots(case.measured, programme(case.shots, done), case.wanted.slots, ad_breaks(done)),
 }
 
 
@@ -49,9 +52,13 @@ def judge(case: Case) -> tuple[TaskResult, ...]:
 
 def programme(shots: Sequence[Shot], done: Done) -> tuple[Shot, ...]:
     """The shots that are not mostly inside an ad break, where ads were looked for; all of them where nothing else is left."""
-    breaks = [finding.span for finding in done["ads"].findings] if "ads" in done else []
+    breaks = ad_breaks(done)
     kept = tuple(shot for shot in shots if not any(shot.span.overlap_s(span) > shot.span.duration_s / 2 for span in breaks))
     return kept or tuple(shots)
+
+
+def ad_breaks(done: Done) -> list[TimeSpan]:
+    return [finding.span for finding in done["ads"].findings] if "ads" in done else []
 
 
 def curves(measured: Measured) -> dict[str, Curve]:

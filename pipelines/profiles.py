@@ -12,9 +12,10 @@ from pipelines.reading import ReadSettings
 from pipelines.tasks.ads import AdSettings
 from pipelines.tasks.anomalies import AnomalySettings
 from pipelines.tasks.chapters import ChapterSettings
+from pipelines.tasks.slots import SlotSettings
 
 JUDGE_VERSION = "2"  # raise it whenever the same series and settings would be judged differently
-TASKS = ("shots", "ads", "anomalies", "chapters", "summary")
+TASKS = ("shots", "ads", "anomalies", "chapters", "summary", "slots")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class Wanted:
     ads: AdSettings = field(default_factory=AdSettings)
     anomalies: AnomalySettings = field(default_factory=AnomalySettings)
     chapters: ChapterSettings = field(default_factory=ChapterSettings)
+    slots: SlotSettings = field(default_factory=SlotSettings)
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.tasks) - set(TASKS))
@@ -36,7 +38,9 @@ class Wanted:
 
     def settings(self) -> dict[str, Any]:
         """What the report prints and the digest covers."""
-        own: dict[str, Any] = {name: asdict(getattr(self, name)) for name in ("ads", "anomalies", "chapters") if name in self.tasks}
+        own: dict[str, Any] = {
+            name: asdict(getattr(self, name)) for name in ("ads", "anomalies", "chapters", "slots") if name in self.tasks
+        }
         same = {"measured": self.plan.digest, "reading": asdict(self.reading), "version": JUDGE_VERSION}
         return {"tasks": list(self.tasks), "profile": self.profile, **same, **own}
 
@@ -44,8 +48,8 @@ class Wanted:
 PROFILES: Mapping[str, Wanted] = MappingProxyType(
     {
         "auto": Wanted(),
-        "broadcast": Wanted(profile="broadcast", tasks=("shots", "ads", "anomalies", "chapters", "summary")),
-        "film": Wanted(profile="film", tasks=("shots", "ads", "chapters", "summary")),
+        "broadcast": Wanted(profile="broadcast", tasks=("shots", "ads", "anomalies", "chapters", "summary", "slots")),
+        "film": Wanted(profile="film", tasks=("shots", "ads", "chapters", "summary", "slots")),
         "camera": Wanted(profile="camera", tasks=("anomalies", "summary")),
         "sport": Wanted(profile="sport", tasks=("shots", "ads", "chapters", "summary")),
     }

@@ -47,6 +47,7 @@ class Order:
     speech: str = ""  # an engine's name or a service's URL; empty: no transcript
     speech_model: str = ""
     read: int | None = None  # pictures read for text in 20 minutes; the profile's where None
+    slots_per_hour: float | None = None
 
 
 def analyze_all(order: Order, *, as_json: bool) -> int:
@@ -94,6 +95,10 @@ def _checked(order: Order) -> Wanted:
             settings = replace(settings, reading=settings.reading.reading_most(order.read))
     except ValueError as error:
         raise WrongRequest(str(error)) from error
+    if order.slots_per_hour is not None:
+        settings = replace(settings, slots=replace(settings.slots, per_hour=order.slots_per_hour))
+    if (asked := {"vmap", "slots"} & set(order.exports)) and "slots" not in settings.tasks:
+        raise WrongRequest(f"the export {min(asked)} needs the task slots, which is not among the tasks asked for")
     if "scores" in order.exports and "anomalies" not in settings.tasks:
         raise WrongRequest("the export scores needs the task anomalies, which is not among the tasks asked for")
     if order.out and any(part.exists() and not part.is_dir() for part in (order.out, *order.out.parents)):

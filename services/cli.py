@@ -39,7 +39,8 @@ def analyze(
         typer.Option(metavar="DIR", help="Where report.json, report.html and exports go; with several videos, a folder each in it."),
     ] = None,
     task: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="shots, ads, anomalies, chapters, summary; repeatable. Default: the profile's.")
+        list[str] | None,
+        typer.Option(metavar="NAME", help="shots, ads, anomalies, chapters, summary, slots; repeatable. Default: the profile's."),
     ] = None,
     profile: Annotated[
         str, typer.Option(metavar="NAME", help="auto, broadcast, film, camera or sport: the tasks that make sense there.")
@@ -53,13 +54,16 @@ def analyze(
     source: Annotated[str, typer.Option(metavar="NAME", help="The camera or channel: corrections are learned per source.")] = "",
     export: Annotated[
         list[str] | None,
-        typer.Option(metavar="FORMAT", help="edl, ffmetadata, vtt, metadata, srt, csv, scores, otio, json; repeatable."),
+        typer.Option(metavar="FORMAT", help="edl, ffmetadata, vtt, metadata, srt, csv, scores, otio, vmap, slots, json; repeatable."),
     ] = None,
     again: Annotated[bool, typer.Option("--again", help="Judge anew although the store has the answer.")] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Decoding processes. Default: one a core.", show_default=False)] = None,
     shots: Annotated[
         str, typer.Option(metavar="HOW", help="fast, or accurate: a trained net looks at every frame, at about real time on 2 cores.")
     ] = "fast",
+    slots_per_hour: Annotated[
+        float | None, typer.Option(min=0.1, metavar="N", help="At most so many slots for breaks. Default: 8.", show_default=False)
+    ] = None,
     read: Annotated[
         int | None,
         typer.Option(min=0, metavar="N", help="Pictures read for text in 20 minutes; 0 for none. Default: 40.", show_default=False),
@@ -84,7 +88,7 @@ def analyze(
 
     order = Order(
         tuple(videos), out, tuple(task or ()), profile, tuple(normal or ()), source, tuple(export or ()), again, workers, store,
-        tuple(provider or ("cpu",)), shots, speech=speech, speech_model=speech_model, read=read,
+        tuple(provider or ("cpu",)), shots, speech=speech, speech_model=speech_model, read=read, slots_per_hour=slots_per_hour,
     )  # fmt: skip
     return analyze_all(order, as_json=json)
 
@@ -105,7 +109,8 @@ def probe(video: Video, json: JsonOption = False) -> None:
 def export(
     report: Annotated[Path, typer.Argument(metavar="REPORT", help="A report.json, or the folder it lies in.", show_default=False)],
     formats: Annotated[
-        list[str], typer.Option("--format", metavar="FORMAT", help="edl, ffmetadata, vtt, metadata, srt, csv, scores, otio, json.")
+        list[str],
+        typer.Option("--format", metavar="FORMAT", help="edl, ffmetadata, vtt, metadata, srt, csv, scores, otio, vmap, slots, json."),
     ],
     out: Annotated[Path | None, typer.Option(metavar="FILE|DIR", help="Default: standard output.")] = None,
 ) -> None:
@@ -120,7 +125,7 @@ def export(
 def findings(
     store: StoreOption = None,
     task: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Only this task's findings: shots, ads, anomalies, chapters or summary.")
+        str | None, typer.Option(metavar="NAME", help="Only this task's findings: shots, ads, anomalies, chapters, summary or slots.")
     ] = None,
     from_s: Annotated[float | None, typer.Option("--from", metavar="SECONDS", help="Only what ends after this time of its video.")] = None,
     to_s: Annotated[float | None, typer.Option("--to", metavar="SECONDS", help="Only what begins before this time of its video.")] = None,
