@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 class WordLlamaMeaning:
     """Satisfies `pipelines.interfaces.Meaning`. Loaded when first used (about half a second, most of it its tokenizer)."""
 
-    def __init__(self, weights: Path) -> None:
+    def __init__(self, weights: Path, name: str = "wordllama", digest: str = "") -> None:
         """weights: the safetensors file inside its package, `<package>/weights/<name>.safetensors`."""
-        self._package = weights.parent.parent
+        self._package, self.name, self.digest = weights.parent.parent, name, digest
 
     @cached_property
     def _model(self) -> Any:

@@ -68,7 +68,13 @@ class Encoder(Protocol):
 
 
 class Meaning(Protocol):
-    """Says how near two texts are in what they mean."""
+    """Says how near two texts are in what they mean. digest: of its weights, part of every answer's settings."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def digest(self) -> str: ...
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """(N, D) float32 of length 1, or 0 where a text has no words it knows."""
