@@ -14,7 +14,7 @@ from pipelines.decode_plan import CUTTER_PICTURES, DecodePlan
 from pipelines.encode import Encoding
 from pipelines.findings import Coverage, KeyFrame, Report, Shot, Status, TaskResult, numbered, settings_digest
 from pipelines.glimpses import glimpses_of, lines_of
-from pipelines.interfaces import Blobs, Cutter, Encoder, TextReader, Transcriber, UnreadableVideo
+from pipelines.interfaces import Blobs, Cutter, Encoder, Meaning, TextReader, Transcriber, UnreadableVideo
 from pipelines.judge import Case, curves, judge
 from pipelines.listening import with_voice
 from pipelines.looking import in_worker, regular_file
@@ -63,6 +63,7 @@ class Senses:
     reader: TextReader | None = None
     cutter: Cutter | None = None  # looks at every frame: only where accurate shots are asked for
     transcriber: Transcriber | None = None  # only where a transcript is asked for
+    meaning: Meaning | None = None
     missing: tuple[str, ...] = ()
 
     def plan(self, plan: DecodePlan) -> DecodePlan:
@@ -74,7 +75,7 @@ class Senses:
         return f"{self.encoder.name}-{self.encoder.digest}" if self.encoder else ""
 
     def settings(self) -> dict[str, object]:
-        named = {"encoder": self.encoder, "reader": self.reader, "cutter": self.cutter}
+        named = {"encoder": self.encoder, "reader": self.reader, "cutter": self.cutter, "meaning": self.meaning}
         told: dict[str, object] = {use: {"name": m.name, "digest": m.digest} for use, m in named.items() if m is not None}
         ears = self.transcriber
         return told | ({"speech": {"name": ears.engine, "digest": ears.digest}} if ears else {})
@@ -113,7 +114,7 @@ def analyze_video(
     report = None if run.again else store.results.load(video.id, digest)
     if report is None:
         measured, shots = watch(video, wanted, store, senses, run)
-        case = Case(measured, shots, wanted, taught(ordinary, words, wanted, store, senses, run))
+        case = Case(measured, shots, wanted, taught(ordinary, words, wanted, store, senses, run), senses.meaning)
         report = assemble(video, settings, digest, case, judge(case), time.monotonic() - started)
         remember(video, case.measured, case.shots, store, senses)
     report = replace(report, name=path.name)

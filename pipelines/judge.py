@@ -9,6 +9,7 @@ import numpy as np
 
 from model.video import TimeSpan
 from pipelines.findings import Curve, Shot, TaskResult
+from pipelines.interfaces import Meaning
 from pipelines.profiles import Wanted
 from pipelines.series import Measured, Series
 from pipelines.tasks.ads import find_ads
@@ -29,6 +30,7 @@ class Case:
     shots: tuple[Shot, ...]
     wanted: Wanted
     normal: Normal | None = None  # of the source, from other recordings and people's corrections
+    meaning: Meaning | None = None  # says how near two texts are in what they mean
 
 
 Done = Mapping[str, TaskResult]  # what tasks before this one said: a chapter is a part of the programme, not of its ads
@@ -37,8 +39,8 @@ JUDGES: Mapping[str, Callable[[Case, Done], TaskResult]] = {
     "shots": lambda case, done: list_shots(case.measured, case.shots),
     "ads": lambda case, done: find_ads(case.measured, case.shots, case.wanted.ads),
     "anomalies": lambda case, done: find_anomalies(case.measured, case.shots, case.wanted.anomalies, case.normal),
-    "chapters": lambda case, done: find_chapters(case.measured, programme(case.shots, done), case.wanted.chapters),
-    "summary": lambda case, done: summarise(case.measured, programme(case.shots, done)),
+    "chapters": lambda case, done: find_chapters(case.measured, programme(case.shots, done), case.wanted.chapters, case.meaning),
+    "summary": lambda case, done: summarise(case.measured, programme(case.shots, done), case.meaning),
     "slots": lambda case, done: find_slots(case.measured, programme(case.shots, done), case.wanted.slots, ad_breaks(done)),
 }
 

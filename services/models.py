@@ -53,7 +53,8 @@ def open_senses(providers: Sequence[str] = ("cpu",), *, accurate_shots: bool = F
     encoder = opened(lambda: open_encoder(providers))
     reader = opened(open_reader)
     cutter = opened(lambda: open_cutter(providers)) if accurate_shots else None
-    return Senses(encoder, reader, cutter, missing=tuple(missing))
+    meaning = opened(_open_meaning)
+    return Senses(encoder, reader, cutter, meaning=meaning, missing=tuple(missing))
 
 
 def open_encoder(providers: Sequence[str] = ("cpu",), threads: int | None = None) -> ImageNetEncoder:
@@ -78,12 +79,16 @@ def _opened(graph: Path, providers: Sequence[str], threads: int | None) -> OnnxN
 
 def open_meaning() -> Meaning | None:
     """What says how near two texts are; None where its package is missing, and then only words are compared."""
-    from model.meaning import WordLlamaMeaning
-
     try:
-        return WordLlamaMeaning(locate(MEANING))
+        return _open_meaning()
     except WeightsMissing:
         return None
+
+
+def _open_meaning() -> Meaning:
+    from model.meaning import WordLlamaMeaning
+
+    return WordLlamaMeaning(locate(MEANING), MEANING.name, MEANING.digest)
 
 
 def open_reader(threads: int | None = None) -> RapidReader:
