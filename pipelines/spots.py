@@ -12,7 +12,7 @@ from pipelines.findings import Cue
 from pipelines.interfaces import WrongRequest
 from pipelines.series import Measured
 from pipelines.spots_fit import Fit, fitted, on_frames
-from pipelines.spots_prints import EDGE_S, Print, pack_print, print_of
+from pipelines.spots_prints import EDGE_S, Print, framed, pack_print, print_of
 from pipelines.spots_search import Hit, heard, picture_windows, seen, sound_windows
 
 SHORTEST_S, LONGEST_S = 3.6, 180.0
@@ -21,8 +21,11 @@ LEAST_SCORE = 0.5
 MOST_SHARED = 0.3  # of the shorter of two airings; with more they cannot both be right
 SAME_PLACE_S = 0.6
 SAME_LENGTH = 0.1
+OTHER_PICTURES = 0.25  # likeness of pictures that have nothing in common
+PRIOR = -1.5  # log odds of a place that nothing speaks for
 LEAST_TOLD_S = 1.5  # of sound or pictures that say something; less is no evidence
-MOST_FITS = 2_000
+BARS = ((0.125, 0.0), (0.0, 0.125))  # 16:9 in 4:3, and 4:3 in 16:9
+ENOUGH_ALIKE = 0.7  # pictures less alike than this are tried between bars
 
 
 @dataclass(frozen=True)
@@ -85,15 +88,12 @@ def known_airings(measured: Measured, spots: Sequence[Spot]) -> tuple[Airing, ..
     """Where known spots are on air in a measured video, in order of time; of spots that claim the same stretch, the surest."""
     if not spots:
         return ()
-    film = print_of(measured)
-    prints = [spot.print for spot in spots]
-    hits = heard(film, sound_windows(prints)) + seen(film, picture_windows(prints))
-    fits = _fits(prints, film, hits)
-    kept = _apart(sorted(fits, key=lambda f: (-f[2] * (f[1].end_s - f[1].start_s), f[1].start_s)))
-    spans = on_frames(measured, [(prints[number], fit) for number, fit, _ in kept])
+    fits = _fits([spot.print for spot in spots], print_of(measured))
+    kept = _apart(sorted(fits, key=lambda f: (-f.score * _length_s(f.fit), f.fit.start_s)))
+    spans = on_frames(measured, [(one.print, one.fit) for one in kept])
     airings = [
-        Airing(spots[number], span, round(score, 4), round(share_of(prints[number], fit), 3), fit.rate, evidence_of(fit))
-        for (number, fit, score), span in zip(kept, spans, strict=True)
+        Airing(spots[one.spot], span, round(one.score, 4), round(one.share, 3), one.fit.rate, evidence_of(one.fit))
+        for one, span in zip(kept, spans, strict=True)
     ]
     return tuple(sorted(airings, key=lambda a: (a.span, a.spot.name)))
 
@@ -101,38 +101,64 @@ def known_airings(measured: Measured, spots: Sequence[Spot]) -> tuple[Airing, ..
 def alike(spot: Spot, known: Sequence[Spot]) -> Spot | None:
     """The known spot that is this one again: as long, and on air all through it. None where it is new."""
     near = [one for one in known if abs(one.length_s / spot.length_s - 1) < SAME_LENGTH]
-    prints = [one.print for one in near]
-    hits = heard(spot.print, sound_windows(prints)) + seen(spot.print, picture_windows(prints))
-    fits = _fits(prints, spot.print, hits)
-    best = max(fits, key=lambda f: f[2], default=None)
-    return near[best[0]] if best and share_of(prints[best[0]], best[1]) > 1 - SAME_LENGTH else None
+    fits = _fits([one.print for one in near], spot.print)
+    best = max(fits, key=lambda f: f.score, default=None)
+    return near[best.spot] if best and best.share > 1 - SAME_LENGTH else None
 
 
-Fitted = tuple[int, Fit, float]  # which spot, how it lies, how sure
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    """A spot, by its number, as it lies over the film. print: its fingerprint, with bars around the picture where these fit better."""
+
+    spot: int
+    print: Print
+    fit: Fit
+
+    @property
+    def score(self) -> float:
+        return score_of(self.fit)
+
+    @property
+    def share(self) -> float:
+        return (self.fit.aired[1] - self.fit.aired[0]) / self.print.length_s
 
 
-def _fits(prints: Sequence[Print], film: Print, hits: Sequence[Hit]) -> list[Fitted]:
-    """Every hit laid over the film, the likeliest first; hits where the spot lies already, or was tried in vain, are done."""
-    found: list[Fitted] = []
+def _fits(prints: Sequence[Print], film: Print) -> list[_Fitted]:
+    """Every place where a spot is on air, as far as it alone is asked."""
+    sounds = sound_windows(prints)
+    mute = sorted(set(range(len(prints))) - set(sounds.spot.tolist()))
+    barred = [(k, framed(prints[k], *bars)) for bars in BARS for k in mute]  # those with sound are found by it in any frame
+    forms = [*enumerate(prints), *barred]
+    found: list[_Fitted] = []
     tried: dict[int, list[float]] = {}
-    for hit in sorted(hits, key=lambda h: (h.cue != "sound", -h.likeness))[: 50 * MOST_FITS]:
+    for hit in sorted(
+        heard(film, sounds) + seen(film, picture_windows([p for _, p in forms])), key=lambda h: (h.cue != "sound", -h.likeness)
+    ):
+        spot, form = forms[hit.spot]
         offsets = tried.setdefault(hit.spot, [])
         slack_s = SAME_PLACE_S + 0.025 * hit.spot_s
         if any(abs(hit.film_s - hit.spot_s - other) < slack_s for other in offsets):
             continue
         offsets.append(hit.film_s - hit.spot_s)
-        fit = fitted(prints[hit.spot], film, hit)
-        score = score_of(fit)
-        if score >= LEAST_SCORE and share_of(prints[hit.spot], fit) >= LEAST_COVER:
-            found.append((hit.spot, fit, score))
+        one = _best_framed(_Fitted(spot, form, fitted(form, film, hit)), film, hit)
+        if one.score >= LEAST_SCORE and one.share >= LEAST_COVER:
+            found.append(one)
     return found
 
 
-def _apart(fits: Sequence[Fitted]) -> list[Fitted]:
+def _best_framed(one: _Fitted, film: Print, hit: Hit) -> _Fitted:
+    """Where the sound is the spot's and the pictures are not, they may be so between bars."""
+    if hit.cue != "sound" or one.fit.seen_s < LEAST_TOLD_S or one.fit.seen > ENOUGH_ALIKE or _sound_says(one.fit) <= 0:
+        return one
+    others = [_Fitted(one.spot, form, fitted(form, film, hit)) for form in (framed(one.print, *bars) for bars in BARS)]
+    return max((one, *others), key=lambda f: f.fit.seen)
+
+
+def _apart(fits: Sequence[_Fitted]) -> list[_Fitted]:
     """The best first, without those that claim a stretch which a better one has."""
-    kept: list[Fitted] = []
+    kept: list[_Fitted] = []
     for one in fits:
-        if all(_shared_s(one[1], other[1]) <= MOST_SHARED * min(_length_s(one[1]), _length_s(other[1])) for other in kept):
+        if all(_shared_s(one.fit, other.fit) <= MOST_SHARED * min(_length_s(one.fit), _length_s(other.fit)) for other in kept):
             kept.append(one)
     return kept
 
@@ -145,29 +171,26 @@ def _length_s(fit: Fit) -> float:
     return fit.end_s - fit.start_s
 
 
-def share_of(spot: Print, fit: Fit) -> float:
-    return (fit.aired[1] - fit.aired[0]) / spot.length_s
-
-
 def score_of(fit: Fit) -> float:
     """The probability that the spot is on air there, from what sound and pictures said."""
-    return 1 / (1 + math.exp(-(_sound_says(fit) + _pictures_say(fit))))
+    return 1 / (1 + math.exp(-(PRIOR + _sound_says(fit) + _pictures_say(fit))))
 
 
 def _sound_says(fit: Fit) -> float:
     """Log odds. Chance reaches .35 in three seconds of tunes; other sound under the same pictures may be another language."""
     if fit.heard_s < LEAST_TOLD_S:
         return 0.0
-    return min(5.0, max(-2.0, 30.0 * (fit.heard - 0.36 - 0.3 / fit.heard_s)))
+    return min(6.0, max(-2.0, 30.0 * (fit.heard - 0.31 - 0.25 / fit.heard_s)))
 
 
 def _pictures_say(fit: Fit) -> float:
-    """Log odds. What stands still says little, and nothing where the film stands still around it as well."""
+    """Log odds. What stands still says little, and nothing where the film stands still around it as well. Wholly other pictures under
+    the same sound are another spot with its music; half alike they may be framed in another way."""
     if fit.seen_s < LEAST_TOLD_S:
         return 0.0
     if fit.still:
-        return min(1.5, max(-2.0, 25.0 * (fit.seen - 0.92))) if fit.bounded else min(0.0, 20.0 * (fit.seen - 0.92))
-    return min(4.0, max(-2.0, 20.0 * (min(fit.seen, fit.moved) - 0.7)))
+        return min(2.7, max(-2.0, 30.0 * (fit.seen - 0.9))) if fit.bounded else min(0.0, 20.0 * (fit.seen - 0.92))
+    return min(5.0, max(-2.0 if fit.seen > OTHER_PICTURES else -8.0, 20.0 * (min(fit.seen, fit.moved) - 0.7)))
 
 
 def evidence_of(fit: Fit) -> tuple[Cue, ...]:

@@ -27,6 +27,7 @@ AGREES, ALIKE = 0.22, 0.8  # of a second's sound and pictures, from which it cou
 STILL = 0.02  # mean square by which a spot's looks vary; less is a still picture, which says little about time
 BESIDE_S, OTHER = 0.5, 0.9  # where the film is asked whether it shows something else, and the likeness below which it does
 NEAR_S = 0.5  # how far from where it should be an edge is looked for
+LAST_FRAME_S = 0.06  # an airing this near the film's end lasts to it: no later picture tells the edge
 STEP = 0.12  # by how much the pictures must change at an edge
 
 Numbers = NDArray[np.floating]
@@ -36,7 +37,7 @@ Numbers = NDArray[np.floating]
 class Fit:
     """A spot laid over a film.
 
-    heard: agreement of the words that say something, 0 chance, 1 equal; heard_s: seconds that say something; 0 where there is no sound.
+    heard: agreement of the words where both say something, 0 chance, 1 equal; heard_s: seconds of them.
     seen: mean likeness of the pictures; moved: likeness of how they change; seen_s: seconds that say something. still: the spot's
     pictures hardly change; bounded: the film's pictures differ before and behind it.
     aired: (first, last) second of the spot that is on air.
@@ -115,15 +116,21 @@ def _agreement(spot: Print, film: Print, offset_s: Numbers, rate: Numbers, which
     offset_s, rate: (1,) for one place, (n, 1) for n of them at once.
     """
     which = np.arange(len(spot.words)) if which is None else which
-    here = spot.words[which]
-    middles = offset_s + rate * (spot.words_at_s + (which + 0.5) * WORD_S)
-    at = np.rint((middles - film.words_at_s) / WORD_S - 0.5).astype(np.int64)
-    inside = (at >= 0) & (at < len(film.words))
-    there = np.where(inside, film.words[np.clip(at, 0, len(film.words) - 1)], np.uint32(NOTHING)) if len(film.words) else at * 0
-    agrees = 1 - np.bitwise_count(here ^ there.astype(np.uint32)) / 16.0
+    here, there = spot.words[which], _words_there(spot, film, offset_s, rate, which)
+    agrees = 1 - np.bitwise_count(here ^ there) / 16.0
     agrees[there == NOTHING] = 0.0
     agrees[..., here == NOTHING] = np.nan
     return np.asarray(agrees, np.float64)
+
+
+def _words_there(spot: Print, film: Print, offset_s: Numbers, rate: Numbers, which: NDArray[np.intp]) -> NDArray[np.uint32]:
+    """The film's words where the spot's would be, NOTHING outside of the film."""
+    middles = offset_s + rate * (spot.words_at_s + (which + 0.5) * WORD_S)
+    if not len(film.words):
+        return np.full(middles.shape, NOTHING, np.uint32)
+    at = np.rint((middles - film.words_at_s) / WORD_S - 0.5).astype(np.int64)
+    inside = (at >= 0) & (at < len(film.words))
+    return np.where(inside, film.words[np.clip(at, 0, len(film.words) - 1)], np.uint32(NOTHING))
 
 
 def _by_pictures(spot: Print, film: Print, offsets_s: Numbers, rates: Numbers, slack: int) -> tuple[float, float, Numbers]:
@@ -164,8 +171,10 @@ def _likeness(looks: NDArray[np.float32], lengths: NDArray[np.float32], film: Pr
 
 def _told(spot: Print, film: Print, offset_s: float, rate: float, agrees: Numbers, alike: Numbers) -> Fit:
     aired = _aired(spot, agrees, alike)
-    words = spot.words_at_s + (np.arange(len(agrees)) + 0.5) * WORD_S
-    heard = agrees[(words >= aired[0]) & (words < aired[1])]
+    which = np.arange(len(agrees))
+    words = spot.words_at_s + (which + 0.5) * WORD_S
+    both = _words_there(spot, film, np.array([offset_s]), np.array([rate]), which) != NOTHING
+    heard = agrees[(words >= aired[0]) & (words < aired[1]) & both]
     moments = moments_of(spot)[: len(alike)]
     inside = (moments >= aired[0]) & (moments < aired[1])
     seen = alike[inside]
@@ -237,22 +246,24 @@ def _mean(values: Numbers) -> float:
 def on_frames(measured: Measured, fits: Sequence[tuple[Print, Fit]]) -> list[TimeSpan]:
     """When each fitted spot is on air, cut on the film's frames where its pictures show the change; where there are none, as heard."""
     wanted = [edge for _, fit in fits for edge in (fit.start_s, fit.end_s)]
-    near = _pictures_near(measured, wanted)
+    near = pictures_near(measured, wanted)
     spans = []
     for number, (spot, fit) in enumerate(fits):
         start_s = _edge(near[2 * number], fit.start_s, spot, fit, is_end=False)
         end_s = _edge(near[2 * number + 1], fit.end_s, spot, fit, is_end=True)
         start_s, end_s = max(0.0, start_s), min(measured.duration_s, end_s)
+        if measured.duration_s - fit.end_s < LAST_FRAME_S:
+            end_s = measured.duration_s
         spans.append(TimeSpan(start_s, end_s if end_s > start_s else start_s + WORD_S))
     return spans
 
 
-def _pictures_near(measured: Measured, instants_s: Sequence[float]) -> list[Series | None]:
-    """Every picture within NEAR_S of each instant, from one walk over the film."""
+def pictures_near(measured: Measured, instants_s: Sequence[float], within_s: float = NEAR_S) -> list[Series | None]:
+    """Every picture within a time of each instant, from one walk over the film; None where there is none."""
     parts: list[list[Series]] = [[] for _ in instants_s]
     for block in measured.blocks("frame.tiny"):
         for number, instant_s in enumerate(instants_s):
-            part = block.within(instant_s - NEAR_S, instant_s + NEAR_S)
+            part = block.within(instant_s - within_s, instant_s + within_s)
             if len(part):
                 parts[number].append(part)
     return [join(found) if found else None for found in parts]
@@ -273,12 +284,13 @@ def _edge(near: Series | None, at_s: float, spot: Print, fit: Fit, *, is_end: bo
     fallback = float(near.times_s[nearest]) if abs(near.times_s[nearest] - at_s) < 0.1 else at_s
     if not inside.any() or score[inside].max() < 0.5:
         return fallback
-    steps = np.array([_step(score, k, is_end) - 0.3 * abs(float(near.times_s[k]) - at_s) for k in range(1, len(score))])
+    steps = np.array([step_at(score, k, is_end) - 0.3 * abs(float(near.times_s[k]) - at_s) for k in range(1, len(score))])
     if not len(steps) or steps.max() < STEP:
         return fallback
     return float(near.times_s[int(steps.argmax()) + 1])
 
 
-def _step(score: Numbers, at: int, is_end: bool) -> float:
+def step_at(score: Numbers, at: int, is_end: bool) -> float:
+    """By how much the likeness of four pictures either side of `at` rises, or falls at an end."""
     before, after = float(score[max(0, at - 4) : at].mean()), float(score[at : at + 4].mean())
     return before - after if is_end else after - before

@@ -6,7 +6,7 @@ W = words of 40 ms, P = pictures, L = numbers of a look.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -69,14 +69,31 @@ def print_of(measured: Measured, start_s: float = 0.0, end_s: float = np.inf, *,
 
 
 def looks_of(tiny: NDArray[np.generic]) -> Look:
-    """(P, 3, 9, 16) -> (P, L): luma against its mean and colours, corners left out; soft length, so that flat pictures are short."""
+    """(P, 3, 9, 16) -> (P, L): luma and colours against their means, corners left out; soft length, so that plain pictures are short."""
     levels = tiny.astype(np.float32)
-    levels[:, 1:] = (levels[:, 1:] - 128) * COLOUR_WEIGHT
+    levels[:, 1:] *= COLOUR_WEIGHT
     kept = levels[:, :, INNER]
-    kept[:, 0] -= kept[:, 0].mean(axis=1, keepdims=True)
+    kept -= kept.mean(axis=2, keepdims=True)
     flat = kept.reshape(len(kept), 3 * int(INNER.sum()))
     square = np.square(flat).mean(axis=1, keepdims=True)
     return np.asarray(flat / np.sqrt((square + FLOOR**2) * flat.shape[1]), np.float32)
+
+
+def framed(one: Print, rows: float, columns: float) -> Print:
+    """The same with black bars: this share of the height above and below, and of the width on either side."""
+    down, across = _squeezed(9, rows), _squeezed(16, columns)
+    black = np.array([0.0, 128.0, 128.0])[:, None, None]
+    bars = 1 - down.sum(axis=1)[:, None] * across.sum(axis=1)[None]
+    tiny = down @ one.pictures.values.astype(np.float64) @ across.T + bars * black
+    return replace(one, pictures=Series(one.pictures.times_s, np.rint(tiny).astype(np.uint8)))
+
+
+def _squeezed(count: int, bar: float) -> NDArray[np.float64]:
+    """(count, count): which share of each cell is filled by each cell of a picture that is squeezed between two bars."""
+    size = 1 - 2 * bar
+    begins = count * bar + size * np.arange(count)
+    cells = np.arange(count)[:, None]
+    return np.clip(np.minimum(cells + 1, begins + size) - np.maximum(cells, begins), 0, None)
 
 
 def pack_print(one: Print) -> bytes:

@@ -117,7 +117,7 @@ def _pictures_of(spot: Print) -> tuple[NDArray[np.float32], NDArray[np.float64]]
     moving = np.linalg.norm(np.diff(vectors, axis=1), axis=2).mean(axis=1)
     worth = np.where(contrast >= LEAST_CONTRAST, contrast + moving, 0.0)
     chosen = _apart(worth, round(WINDOW_S / LOOK_S))
-    return _unit(vectors[chosen].reshape(len(chosen), -1)), starts[chosen]
+    return _unit(vectors[chosen].reshape(len(chosen), LOOKS * vectors.shape[2])), starts[chosen]
 
 
 def _apart(worth: NDArray[np.float64], distance: int) -> list[int]:

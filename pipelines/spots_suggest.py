@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from model.video import TimeSpan
 from pipelines.series import Measured, Series
 from pipelines.signals.fingerprint import WORD_S, find_repeats
-from pipelines.signals.tiny import walk_tiny
 from pipelines.spots import LONGEST_S, SHORTEST_S
+from pipelines.spots_fit import STEP, pictures_near, step_at
 from pipelines.spots_prints import GRID_S, Print, joined_words, looks_of, print_of
 from pipelines.spots_search import LEAST_CONTRAST
 
@@ -28,7 +28,8 @@ MOVES = 0.03  # mean square by which a window's looks must vary; a still card re
 MOST_CUTS = 40_000
 ROWS = 1024
 ONE_PLACE = 0.6  # of the union, that two stretches must share to be one airing
-SNAP_S = 0.7  # how far from a repeat's end a cut may be its true end
+SNAP_S, SAME_MOMENT_S = 1.2, 0.1  # how far from its true end a repeat may have been given up, and by how much its lag may be off
+MOST_INSIDE = 0.5  # of a repeat, that a better one may hold already
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -58,8 +59,16 @@ def unknown_repeats(videos: Sequence[Measured], known: Sequence[Sequence[TimeSpa
     fresh = [p for p in pairs if not any(_is_known(place, known) for place in p[:2])]
     clusters = _clustered(fresh)
     sharp = [_on_cuts(videos, one) for one in clusters]
-    kept = [one for one in sharp if SHORTEST_S <= one.length_s <= LONGEST_S and len(one.places) > 1]
-    return tuple(sorted(kept, key=lambda one: (-len(one.places), -one.length_s, one.places)))
+    usable = [one for one in sharp if SHORTEST_S <= one.length_s <= LONGEST_S and len(one.places) > 1]
+    kept: list[Repeated] = []
+    for one in sorted(usable, key=lambda one: (-len(one.places), -one.length_s, one.places)):
+        if not any(_is_inside(one.places[0], other) for better in kept for other in better.places):
+            kept.append(one)
+    return tuple(kept)
+
+
+def _is_inside(place: Place, other: Place) -> bool:
+    return place.video == other.video and place.span.overlap_s(other.span) > MOST_INSIDE * place.span.duration_s
 
 
 Pair = tuple[Place, Place, str]
@@ -179,20 +188,24 @@ def _is_one(one: Place, other: Place) -> bool:
 
 
 def _on_cuts(videos: Sequence[Measured], one: Repeated) -> Repeated:
-    """The same with the first place's ends on the cuts nearest to them, where there are some."""
-    place = one.places[0]
-    edges = [_cut_near(videos[place.video], at_s) for at_s in (place.span.start_s, place.span.end_s)]
-    if edges[1] <= edges[0]:
+    """The same with the first place's ends on the frames at which its pictures and the second one's begin and cease to be the same."""
+    if len(one.places) < 2:
         return one
-    return Repeated((Place(place.video, TimeSpan(*edges)), *one.places[1:]), one.cues)
+    first, second = one.places[:2]
+    edges = (first.span.start_s, first.span.end_s)
+    lag_s = second.span.start_s - first.span.start_s
+    here = pictures_near(videos[first.video], edges, SNAP_S)
+    there = pictures_near(videos[second.video], [at_s + lag_s for at_s in edges], SNAP_S + SAME_MOMENT_S)
+    start_s, end_s = (_parting(here[k], there[k], edges[k], lag_s, is_end=k == 1) for k in (0, 1))
+    return Repeated((Place(first.video, TimeSpan(start_s, end_s)), *one.places[1:]), one.cues) if end_s > start_s else one
 
 
-def _cut_near(video: Measured, at_s: float) -> float:
-    """The frame of the greatest change of picture within SNAP_S; `at_s` where nothing changes that much."""
-    for _, block, _ in walk_tiny(video, 2 * SNAP_S):
-        near = block.within(at_s - SNAP_S, at_s + SNAP_S)
-        if len(near) > 1 and block.times_s[-1] >= at_s:
-            looks = looks_of(near.values)
-            steps = np.linalg.norm(np.diff(looks, axis=0), axis=1) - 0.2 * np.abs(near.times_s[1:] - at_s)
-            return float(near.times_s[int(steps.argmax()) + 1]) if steps.max() > CUT else at_s
-    return min(at_s, video.duration_s)
+def _parting(here: Series | None, there: Series | None, at_s: float, lag_s: float, *, is_end: bool) -> float:
+    """The frame near `at_s` where two places' pictures part or meet; `at_s` itself where none such is to be seen."""
+    if here is None or there is None or len(here) < 3:
+        return at_s
+    a, b = looks_of(here.values), looks_of(there.values)
+    same_moment = np.abs(here.times_s[:, None] + lag_s - there.times_s[None]) < SAME_MOMENT_S
+    score = np.where(same_moment, a @ b.T, -1.0).max(axis=1)
+    steps = np.array([step_at(score, k, is_end) for k in range(1, len(score))])
+    return float(here.times_s[int(steps.argmax()) + 1]) if steps.max() >= STEP else at_s
