@@ -6,7 +6,7 @@ Every hit is an interval with its reason. Reads what was remembered (pipelines.g
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -52,23 +52,27 @@ class ClassTexts:
 
 def search_like(embedding: NDArray[np.float32], shelf: SeenShelf, only: Collection[str] | None = None) -> list[Hit]:
     """Moments that look like the picture with this (D,) embedding, best first."""
-    videos = [video for video in shelf.videos(only) if len(video.codes)]
-    if not videos:
+    codes = {video_id: rows for video_id, rows in shelf.codes(only).items() if len(rows)}
+    if not codes:
         return []
-    owner = np.repeat(np.arange(len(videos)), [len(video.codes) for video in videos])
-    apart = np.bitwise_count(np.concatenate([video.codes for video in videos]) ^ codes_of(embedding[None])).sum(1, dtype=np.int32)
+    wanted = codes_of(embedding[None])
+    apart = np.concatenate([np.bitwise_count(rows ^ wanted).sum(1, dtype=np.uint16) for rows in codes.values()])
+    ids, starts = list(codes), np.cumsum([0, *(len(rows) for rows in codes.values())])
     near = np.argpartition(apart, SHORTLIST)[:SHORTLIST] if len(apart) > SHORTLIST else np.arange(len(apart))
-    best_first = dict.fromkeys(owner[near[np.argsort(apart[near], kind="stable")]].tolist())
-    hits = [hit for k in list(best_first)[:SHORTLIST_VIDEOS] for hit in _alike(embedding, videos[k], shelf)]
-    return _ranked(hits)
+    near = near[np.argsort(apart[near], kind="stable")]
+    owners = np.searchsorted(starts, near, side="right") - 1
+    best_first = list(dict.fromkeys(owners.tolist()))[:SHORTLIST_VIDEOS]
+    return _ranked([hit for k in best_first for hit in _alike(embedding, ids[k], np.sort(near[owners == k] - starts[k]), shelf)])
 
 
-def _alike(embedding: NDArray[np.float32], video: SeenVideo, shelf: SeenShelf) -> list[Hit]:
-    cosines = shelf.embeddings(video.video_id).astype(np.float32) @ embedding
-    near = [(int(k), float(cosines[k])) for k in np.flatnonzero(cosines > STRANGE)]
+def _alike(embedding: NDArray[np.float32], video_id: str, glimpses: NDArray[np.intp], shelf: SeenShelf) -> list[Hit]:
+    """The shortlisted glimpses of one video, compared in full."""
+    (video,) = shelf.videos([video_id])
+    cosines = shelf.embeddings(video_id)[glimpses].astype(np.float32) @ embedding
     return [
-        Hit(video.video_id, video.name, _span(video, k), _between(cosine, STRANGE, SAME), f"looks like it (cosine {cosine:.2f})", "picture")
-        for k, cosine in near
+        Hit(video_id, video.name, _span(video, int(k)), _between(cosine, STRANGE, SAME), f"looks like it (cosine {cosine:.2f})", "picture")
+        for k, cosine in zip(glimpses, cosines.tolist(), strict=True)
+        if cosine > STRANGE
     ]
 
 
@@ -82,9 +86,13 @@ def search_text(
     pieces = words_of(query)
     if not pieces:
         return []
-    videos = shelf.videos(only)
-    names = {video.video_id: video.name for video in videos}
-    hits = [*_said(pieces, shelf, names), *_looked(pieces, query, videos, classes, meaning), *_named(pieces, videos)]
+    named = shelf.names(only)
+    names = {video_id: name for video_id, (name, _) in named.items()}
+    hits = [
+        *_said(pieces, shelf, names),
+        *_looked(class_fits(pieces, query, classes, meaning), shelf, only, classes),
+        *_named(pieces, named),
+    ]
     if meaning is not None:
         hits += _meant(query, shelf, names, meaning)
     return _ranked(hits)
@@ -118,17 +126,25 @@ def _line_hit(name: str, video_id: str, line: Line, score: float, kind: str) -> 
     return Hit(video_id, name, line.span, min(1.0, score), f"{line.how}: {quoted!r}", kind)
 
 
-def _looked(pieces: Sequence[str], query: str, videos: Sequence[SeenVideo], classes: ClassTexts, meaning: Meaning | None) -> list[Hit]:
+def _looked(fits: NDArray[np.float32], shelf: SeenShelf, only: Collection[str] | None, classes: ClassTexts) -> list[Hit]:
     """Stretches whose likeliest classes are what the words name. Of many breeds of dog each may be unlikely, and a dog certain."""
-    fits = class_fits(pieces, query, classes, meaning)
+    is_meant = fits > 0
+    if not is_meant.any():
+        return []
+    holding = [video_id for video_id, ids in shelf.classes(only).items() if is_meant[ids].any()]
+    return [hit for video in shelf.videos(holding) for hit in _classed(fits, video, classes)]
+
+
+def _classed(fits: NDArray[np.float32], video: SeenVideo, classes: ClassTexts) -> list[Hit]:
+    kept = fits[video.classes]
+    sure = np.zeros(len(kept), np.float32)
+    some = np.flatnonzero(kept.any(1))
+    sure[some] = (kept[some] * video.shares[some].astype(np.float32)).sum(1)
     hits = []
-    for video in videos:
-        kept = fits[video.classes] * (video.classes >= 0)
-        sure = (kept * video.shares.astype(np.float32)).sum(1)
-        for k in np.flatnonzero(sure >= LEAST_CLASS).tolist():
-            rows = zip(video.classes[k], video.shares[k], kept[k], strict=True)
-            told = ", ".join([f"{_first(classes.names[c])} {share:.2f}" for c, share, fit in rows if fit > 0.3][:3])
-            hits.append(Hit(video.video_id, video.name, _span(video, k), min(1.0, float(sure[k])), f"looks like: {told}", "class"))
+    for k in np.flatnonzero(sure >= LEAST_CLASS).tolist():
+        rows = zip(video.classes[k], video.shares[k], kept[k], strict=True)
+        told = ", ".join([f"{_first(classes.names[c])} {share:.2f}" for c, share, fit in rows if fit > 0.3][:3])
+        hits.append(Hit(video.video_id, video.name, _span(video, k), min(1.0, float(sure[k])), f"looks like: {told}", "class"))
     return hits
 
 
@@ -145,15 +161,13 @@ def class_fits(pieces: Sequence[str], query: str, classes: ClassTexts, meaning: 
     return np.append(fits, 0).astype(np.float32)
 
 
-def _named(pieces: Sequence[str], videos: Sequence[SeenVideo]) -> list[Hit]:
+def _named(pieces: Sequence[str], named: Mapping[str, tuple[str, float]]) -> list[Hit]:
     """Whole videos whose file name says it: little to go by, but what people type."""
-    hits = []
-    for video in videos:
-        share = share_found(pieces, re.sub(r"[_\W]+", " ", video.name))
-        if share == 1.0:
-            span = TimeSpan(0.0, max(video.duration_s, 1e-3))
-            hits.append(Hit(video.video_id, video.name, span, NAME_SCORE, "its file name says so", "name"))
-    return hits
+    return [
+        Hit(video_id, name, TimeSpan(0.0, max(duration_s, 1e-3)), NAME_SCORE, "its file name says so", "name")
+        for video_id, (name, duration_s) in named.items()
+        if share_found(pieces, re.sub(r"[_\W]+", " ", name)) == 1.0
+    ]
 
 
 def _meant(query: str, shelf: SeenShelf, names: dict[str, str], meaning: Meaning) -> list[Hit]:

@@ -118,7 +118,7 @@ def test_looking_again_replaces_what_was_remembered(shelf: SeenShelf) -> None:
 
     shelf.put("v", "v.mp4", 20.0, glimpses(units(0, 2)), [line(0, "nothing of the kind")])
 
-    assert len(shelf.videos()[0].codes) == 2
+    assert len(shelf.codes()["v"]) == 2
     assert search_text("cake", shelf, ClassTexts(()), meaning) == []
     assert shelf.has("v")
     assert not shelf.has("w")

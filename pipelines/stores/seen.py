@@ -24,10 +24,10 @@ _seen = sa.Table(
     sa.Column("encoder", sa.String(80), primary_key=True),  # empty where none has looked
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("duration_s", sa.Float, nullable=False),
-    sa.Column("spans", sa.LargeBinary, nullable=False),  # (n, 2) little-endian float32
-    sa.Column("codes", sa.LargeBinary, nullable=False),  # (n, 4) uint64
+    sa.Column("codes", sa.LargeBinary, nullable=False),  # (n, 4) uint64, little-endian as all here
     sa.Column("classes", sa.LargeBinary, nullable=False),  # (n, 8) int16
     sa.Column("shares", sa.LargeBinary, nullable=False),  # (n, 8) float16
+    sa.Column("spans", sa.LargeBinary, nullable=False),  # (n, 2) float32
 )
 _said = sa.Table(
     "said",
@@ -46,13 +46,12 @@ _said = sa.Table(
 
 @dataclass(frozen=True, slots=True)
 class SeenVideo:
-    """One video as it is searched. codes: (n, 4) uint64; the rest as in Glimpses."""
+    """One video that holds hits; its arrays as in Glimpses."""
 
     video_id: str
     name: str
     duration_s: float
     spans_s: NDArray[np.float32]
-    codes: NDArray[np.uint64]
     classes: NDArray[np.int16]
     shares: NDArray[np.float16]
 
@@ -89,12 +88,27 @@ class SeenShelf:
         with self._results.session() as db:
             return db.scalar(sa.select(_seen.c.video_id).filter_by(video_id=video_id, encoder=self._encoder)) is not None
 
-    def videos(self, only: Collection[str] | None = None) -> list[SeenVideo]:
-        """All videos that this encoder has seen, or those among them with an id in `only`."""
-        rows = sa.select(_seen).filter_by(encoder=self._encoder).order_by(_seen.c.name, _seen.c.video_id)
+    def names(self, only: Collection[str] | None = None) -> dict[str, tuple[str, float]]:
+        """Video id -> (file name, seconds), of all videos that this encoder has seen, or of those in `only`."""
+        return {row.video_id: (row.name, row.duration_s) for row in self._rows(only, _seen.c.name, _seen.c.duration_s)}
+
+    def codes(self, only: Collection[str] | None = None) -> dict[str, NDArray[np.uint64]]:
+        """Video id -> (n, 4) codes of its glimpses. One column of the table: it is read whole for every search."""
+        return {row.video_id: np.frombuffer(row.codes, np.uint64).reshape(-1, 4) for row in self._rows(only, _seen.c.codes)}
+
+    def classes(self, only: Collection[str] | None = None) -> dict[str, NDArray[np.int16]]:
+        """Video id -> (n, 8) likeliest classes of its glimpses."""
+        return {row.video_id: np.frombuffer(row.classes, np.int16).reshape(-1, KEPT_CLASSES) for row in self._rows(only, _seen.c.classes)}
+
+    def videos(self, only: Collection[str]) -> list[SeenVideo]:
+        return [
+            _seen_video(row) for row in self._rows(only, *(_seen.c[name] for name in ("name", "duration_s", "classes", "shares", "spans")))
+        ]
+
+    def _rows(self, only: Collection[str] | None, *columns: Any) -> Sequence[Any]:
+        rows = sa.select(_seen.c.video_id, *columns).filter_by(encoder=self._encoder).order_by(_seen.c.video_id)
         with self._results.session() as db:
-            found = db.execute(rows if only is None else rows.where(_seen.c.video_id.in_(only))).all()
-        return [_seen_video(row) for row in found]
+            return db.execute(rows if only is None else rows.where(_seen.c.video_id.in_(only))).all()
 
     def embeddings(self, video_id: str) -> NDArray[np.float16]:
         """(n, D): in full, as encoded."""
@@ -130,10 +144,10 @@ class SeenShelf:
 
 
 def _seen_video(row: sa.Row[Any]) -> SeenVideo:
-    spans_s, codes = np.frombuffer(row.spans, np.float32).reshape(-1, 2), np.frombuffer(row.codes, np.uint64).reshape(-1, 4)
+    spans_s = np.frombuffer(row.spans, np.float32).reshape(-1, 2)
     classes = np.frombuffer(row.classes, np.int16).reshape(-1, KEPT_CLASSES)
     shares = np.frombuffer(row.shares, np.float16).reshape(-1, KEPT_CLASSES)
-    return SeenVideo(row.video_id, row.name, row.duration_s, spans_s, codes, classes, shares)
+    return SeenVideo(row.video_id, row.name, row.duration_s, spans_s, classes, shares)
 
 
 def _npy(array: NDArray[np.generic]) -> bytes:
