@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -97,24 +98,29 @@ def analyze_video(
     senses: Senses = Senses(),
     *,
     normals: Sequence[Path] = (),
+    episodes: Sequence[Path] = (),
     source: str = "",
     run: Run = Run(),
 ) -> Report:
     """Decode, encode, judge and record one file; the same file under the same settings is answered from the store unless `run.again`.
 
-    normals: recordings of the source's ordinary life, which anomalies are judged against.
+    normals: recordings of the source's ordinary life, which anomalies are judged against. episodes: others of its series, where the
+    task parts looks for what they share; one that cannot be read is left out.
     Raises UnreadableVideo (never again), StoreUnavailable (later).
     """
     started = time.monotonic()
     video = identify(path, source)
     ordinary = tuple(identify(normal, video.source) for normal in normals if "anomalies" in wanted.tasks)
+    others = _episodes(episodes, video) if "parts" in wanted.tasks else {}
     words = store.results.corrections(source=video.source)
     settings = wanted.settings() | senses.settings() | _normal_settings(wanted, ordinary, words) | _subtitle_settings(path)
+    settings |= {"episodes": sorted(others)} if others else {}
     digest = settings_digest(settings)
     report = None if run.again else store.results.load(video.id, digest)
     if report is None:
         measured, shots = watch(video, wanted, store, senses, run)
         case = Case(measured, shots, wanted, taught(ordinary, words, wanted, store, senses, run), senses.meaning)
+        case = replace(case, episodes=_measured_episodes(others.values(), wanted, store, senses, run))
         report = assemble(video, settings, digest, case, judge(case), time.monotonic() - started)
         remember(video, case.measured, case.shots, store, senses)
     report = replace(report, name=path.name)
@@ -266,6 +272,25 @@ def taught(ordinary: Sequence[Video], words: Sequence[Correction], wanted: Wante
     for word in rejected:
         normal = normal.with_false_alarm(word.finding)
     return normal
+
+
+def _episodes(paths: Sequence[Path], video: Video) -> dict[str, Video]:
+    """By id, each once, without the video itself. What cannot be read is told where its own turn comes."""
+    found: dict[str, Video] = {}
+    for path in paths:
+        with suppress(UnreadableVideo):
+            other = identify(path)
+            found[other.id] = other
+    found.pop(video.id, None)
+    return found
+
+
+def _measured_episodes(others: Iterable[Video], wanted: Wanted, store: Store, senses: Senses, run: Run) -> tuple[Measured, ...]:
+    out: list[Measured] = []
+    for other in others:
+        with suppress(UnreadableVideo):
+            out.append(measure(other, wanted, store, senses, run))
+    return tuple(out)
 
 
 def _false_alarms(words: Sequence[Correction]) -> list[Correction]:

@@ -15,6 +15,7 @@ from pipelines.series import Measured, Series
 from pipelines.tasks.ads import find_ads
 from pipelines.tasks.anomalies import Normal, find_anomalies
 from pipelines.tasks.chapters import find_chapters
+from pipelines.tasks.parts import find_parts
 from pipelines.tasks.shots import list_shots
 from pipelines.tasks.slots import find_slots
 from pipelines.tasks.summary import summarise
@@ -31,6 +32,7 @@ class Case:
     wanted: Wanted
     normal: Normal | None = None  # of the source, from other recordings and people's corrections
     meaning: Meaning | None = None  # says how near two texts are in what they mean
+    episodes: tuple[Measured, ...] = ()  # others of the same series
 
 
 Done = Mapping[str, TaskResult]  # what tasks before this one said: a chapter is a part of the programme, not of its ads
@@ -41,6 +43,7 @@ JUDGES: Mapping[str, Callable[[Case, Done], TaskResult]] = {
     "anomalies": lambda case, done: find_anomalies(case.measured, case.shots, case.wanted.anomalies, case.normal),
     "chapters": lambda case, done: find_chapters(case.measured, programme(case.shots, done), case.wanted.chapters, case.meaning),
     "summary": lambda case, done: summarise(case.measured, programme(case.shots, done), case.meaning),
+    "parts": lambda case, done: find_parts(case.measured, case.shots, case.episodes, case.wanted.parts, ad_breaks(done)),
     "slots": lambda case, done: find_slots(case.measured, programme(case.shots, done), case.wanted.slots, ad_breaks(done)),
 }
 

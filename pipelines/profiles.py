@@ -12,10 +12,11 @@ from pipelines.reading import ReadSettings
 from pipelines.tasks.ads import AdSettings
 from pipelines.tasks.anomalies import AnomalySettings
 from pipelines.tasks.chapters import ChapterSettings
+from pipelines.tasks.parts import PartSettings
 from pipelines.tasks.slots import SlotSettings
 
 JUDGE_VERSION = "2"  # raise it whenever the same series and settings would be judged differently
-TASKS = ("shots", "ads", "anomalies", "chapters", "summary", "slots")
+TASKS = ("shots", "ads", "anomalies", "chapters", "summary", "parts", "slots")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Wanted:
     ads: AdSettings = field(default_factory=AdSettings)
     anomalies: AnomalySettings = field(default_factory=AnomalySettings)
     chapters: ChapterSettings = field(default_factory=ChapterSettings)
+    parts: PartSettings = field(default_factory=PartSettings)
     slots: SlotSettings = field(default_factory=SlotSettings)
 
     def __post_init__(self) -> None:
@@ -39,7 +41,7 @@ class Wanted:
     def settings(self) -> dict[str, Any]:
         """What the report prints and the digest covers."""
         own: dict[str, Any] = {
-            name: asdict(getattr(self, name)) for name in ("ads", "anomalies", "chapters", "slots") if name in self.tasks
+            name: asdict(getattr(self, name)) for name in ("ads", "anomalies", "chapters", "parts", "slots") if name in self.tasks
         }
         same = {"measured": self.plan.digest, "reading": asdict(self.reading), "version": JUDGE_VERSION}
         return {"tasks": list(self.tasks), "profile": self.profile, **same, **own}
@@ -48,8 +50,8 @@ class Wanted:
 PROFILES: Mapping[str, Wanted] = MappingProxyType(
     {
         "auto": Wanted(),
-        "broadcast": Wanted(profile="broadcast", tasks=("shots", "ads", "anomalies", "chapters", "summary", "slots")),
-        "film": Wanted(profile="film", tasks=("shots", "ads", "chapters", "summary", "slots")),
+        "broadcast": Wanted(profile="broadcast", tasks=("shots", "ads", "anomalies", "chapters", "summary", "parts", "slots")),
+        "film": Wanted(profile="film", tasks=("shots", "ads", "chapters", "summary", "parts", "slots")),
         "camera": Wanted(profile="camera", tasks=("anomalies", "summary")),
         "sport": Wanted(profile="sport", tasks=("shots", "ads", "chapters", "summary")),
     }

@@ -27,6 +27,8 @@ from services.pruning import prune
 from services.tables import report_table
 from services.transcription import with_ears
 
+MOST_EPISODES = 6
+
 
 @dataclass(frozen=True, slots=True)
 class Order:
@@ -78,7 +80,9 @@ def analyze_all(order: Order, *, as_json: bool) -> int:
 def _analyze_one(video: Path, folder: Path, order: Order, settings: Wanted, store: Store, senses: Senses) -> Report:
     with progress_bars() as progress:
         run = Run(workers=order.workers, again=order.again, progress=progress)
-        report = analyze_video(video, settings, store, senses, normals=order.normals, source=order.source, run=run)
+        report = analyze_video(
+            video, settings, store, senses, normals=order.normals, episodes=others_near(video, order.videos), source=order.source, run=run
+        )
         write_outputs(report, video, folder, order.exports, progress)
     return report
 
@@ -104,6 +108,13 @@ def _checked(order: Order) -> Wanted:
     if order.out and any(part.exists() and not part.is_dir() for part in (order.out, *order.out.parents)):
         raise WrongRequest(f"{order.out} is not a folder, nor can it be made one")
     return settings
+
+
+def others_near(video: Path, videos: Sequence[Path]) -> list[Path]:
+    """Up to MOST_EPISODES of the others, those named nearest to it: more of them tell little more, and all are read."""
+    own = videos.index(video)
+    nearest = sorted((k for k, other in enumerate(videos) if other != video), key=lambda k: (abs(k - own), k))
+    return [videos[k] for k in nearest[:MOST_EPISODES]]
 
 
 def output_folders(videos: Sequence[Path], out: Path | None) -> list[Path]:

@@ -32,7 +32,12 @@ Video = Annotated[Path, typer.Argument(metavar="VIDEO", help="A media file.", sh
 def analyze(
     videos: Annotated[
         list[Path],
-        typer.Argument(metavar="VIDEO...", help="Media files, analysed one after the other.", show_default=False, readable=False),
+        typer.Argument(
+            metavar="VIDEO...",
+            help="Media files, one after the other; episodes of a series tell each other's intro, recap and credits.",
+            show_default=False,
+            readable=False,
+        ),
     ],
     out: Annotated[
         Path | None,
@@ -40,7 +45,7 @@ def analyze(
     ] = None,
     task: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="shots, ads, anomalies, chapters, summary, slots; repeatable. Default: the profile's."),
+        typer.Option(metavar="NAME", help="shots, ads, anomalies, chapters, summary, parts, slots; repeatable. Default: the profile's."),
     ] = None,
     profile: Annotated[
         str, typer.Option(metavar="NAME", help="auto, broadcast, film, camera or sport: the tasks that make sense there.")
@@ -125,7 +130,8 @@ def export(
 def findings(
     store: StoreOption = None,
     task: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Only this task's findings: shots, ads, anomalies, chapters, summary or slots.")
+        str | None,
+        typer.Option(metavar="NAME", help="Only this task's findings: shots, ads, anomalies, chapters, summary, parts or slots."),
     ] = None,
     from_s: Annotated[float | None, typer.Option("--from", metavar="SECONDS", help="Only what ends after this time of its video.")] = None,
     to_s: Annotated[float | None, typer.Option("--to", metavar="SECONDS", help="Only what begins before this time of its video.")] = None,
