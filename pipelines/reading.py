@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -26,7 +26,7 @@ from pipelines.media import VideoFacts, VideoIndex, examine
 from pipelines.reading_merge import Reading, Stretch, as_texts, joined, liveliness
 from pipelines.sampling import Instants, sample_frames
 from pipelines.series import Measured, Series, join
-from pipelines.signals.lettering import Box, edges_between, new_letters
+from pipelines.signals.lettering import Box, edges_between, new_cards, new_letters
 from pipelines.texts import ScreenText, texts_from_json, texts_to_json
 from pipelines.workers import Crew, crew
 
@@ -35,8 +35,11 @@ READING_VERSION = "1"  # raise it whenever the same pictures would give other te
 WINDOW_S = 1200.0  # worked on and stored as one: memory stays flat, and a run broken off goes on with the next
 BATCH = 8  # pictures decoded at once
 GLANCE = 1.5  # times the grey pictures' size: nine letters in ten are found; 1 finds eight, 2 costs twice as much
+LINE_HIGH = 0.2  # share of the picture's height
+AFTER_CUT, SHOT_END, CARD = 0.35, 2.0, 60.0  # what a glance is worth, in cells of letters
 SPREAD_S = 8.0  # a moment this near one that is read already counts half
 
+Numbers = NDArray[np.float64]
 Picture = tuple[float, NDArray[np.uint8]]
 
 
@@ -77,8 +80,10 @@ class Sighting:
 
     @property
     def weight(self) -> float:
+        """Large and sure before small and doubtful; what is higher than lines are, or than it is wide, is seldom one."""
         left, top, right, bottom = self.box
-        return self.score * float(np.sqrt((right - left) * (bottom - top)))
+        wide, high = right - left, bottom - top
+        return self.score**2 * float(np.sqrt(wide * min(high, LINE_HIGH))) * (1.0 if wide > high else 0.5)
 
 
 def texts_key(video_id: str, plan_digest: str, reader: TextReader, settings: ReadSettings) -> str:
@@ -138,22 +143,39 @@ class _Window:
 
     def texts(self) -> list[ScreenText]:
         grey = _grey(self.film.measured, self.span)
-        sightings = self._sightings(grey) if grey is not None and len(self.edges) else []
-        if grey is None or not len(self.edges):  # no signal to go by: evenly
-            count = self.settings.budget(self.settings.pictures, self.span)
-            moments = [self.span.start_s + (k + 0.5) * self.span.duration_s / count for k in range(count)]
-        else:
-            chosen = choose_seconds(sightings, len(self.edges), self.settings.budget(self.settings.pictures, self.span))
-            moments = [float(self.edges.times_s[k]) for k in chosen]
-        readings = list(self._readings(moments))
-        logger.info("texts read from_s=%.0f sightings=%d pictures=%d", self.span.start_s, len(sightings), len(readings))
+        count = self.settings.budget(self.settings.pictures, self.span)
+        if grey is not None and len(self.edges):
+            readings = self._read_sightings(self._sightings(grey), count)
+        else:  # no signal to go by: evenly
+            readings = self._read([self.span.start_s + (k + 0.5) * self.span.duration_s / count for k in range(count)])
+        self._tell(1.0)
+        logger.info("texts read from_s=%.0f pictures=%d", self.span.start_s, len(readings))
         return as_texts(readings, Stretch(self.span, self.edges, grey, self.shots), self.settings.least_confidence)
+
+    def _read_sightings(self, sightings: list[Sighting], count: int) -> list[Reading]:
+        """Batch by batch: what looks like letters and turns out to be none is not asked again at other times."""
+        readings: list[Reading] = []
+        chosen: list[int] = []
+        while len(chosen) < count and (more := choose_seconds(sightings, len(self.edges), min(BATCH, count - len(chosen)), chosen)):
+            chosen += more
+            found = self._read([float(self.edges.times_s[k]) for k in more])
+            read = [line.box for reading in found for line in reading.lines if line.confidence >= self.settings.least_confidence]
+            sightings = without_read(sightings, more, read)
+            readings += found
+            self._tell(0.5 + 0.5 * len(chosen) / count)
+        return readings
+
+    def _read(self, moments: Sequence[float]) -> list[Reading]:
+        readings = []
+        for time_s, pixels in self.decode(moments):
+            lines = tuple(self.reader.read(pixels))
+            readings.append(Reading(time_s, lines, liveliness(pixels, lines)))
+        return readings
 
     def _sightings(self, grey: Series) -> list[Sighting]:
         """Where glances find letters, each text once."""
-        glances = choose_glances(
-            new_letters(self.edges), self.edges.times_s, self.shots, self.settings.budget(self.settings.glances, self.span)
-        )
+        worth = glance_worth(new_letters(self.edges), new_cards(self.edges), self.edges.times_s, self.shots)
+        glances = choose_glances(worth, self.settings.budget(self.settings.glances, self.span))
         found: list[Sighting] = []
         for number, k in enumerate(glances):
             at = int(np.clip(np.searchsorted(grey.times_s, self.edges.times_s[k] - 1e-3), 0, len(grey) - 1))
@@ -164,51 +186,65 @@ class _Window:
             self._tell(0.5 * number / len(glances))
         return found
 
-    def _readings(self, moments: Sequence[float]) -> Iterator[Reading]:
-        for first in range(0, len(moments), BATCH):
-            for time_s, pixels in self.decode(moments[first : first + BATCH]):
-                lines = tuple(self.reader.read(pixels))
-                yield Reading(time_s, lines, liveliness(pixels, lines))
-            self._tell(0.5 + 0.5 * first / len(moments))
-        self._tell(1.0)
-
     def _tell(self, share: float) -> None:
         self.on_progress(self.span.start_s + share * self.span.duration_s, self.film.measured.duration_s)
 
 
-def choose_glances(new: NDArray[np.int64], times_s: NDArray[np.float64], shots: Sequence[Shot], count: int) -> list[int]:
-    """Seconds to glance at: half of them spread over the stretch, the others where most looks new; at a shot's end, where cards stand.
+def glance_worth(letters: NDArray[np.int64], cards: NDArray[np.bool_], times_s: NDArray[np.float64], shots: Sequence[Shot]) -> Numbers:
+    """(n,) how much a second promises: new cells of letters, a card that begins, a shot's end, where brand cards stand.
 
-    new: (n,) cells that look like letters and did not the second before.
+    letters: (n,) see `new_letters`; cards: (n,) see `new_cards`.
     """
     cuts = np.array([s.span.start_s for s in shots])
     later = np.searchsorted(cuts, times_s + 1e-3)
     is_cut = np.searchsorted(cuts, times_s - 1 + 1e-3) < later  # behind a cut everything is new
     ends = np.searchsorted(cuts, times_s + 1 + 1e-3) > later
-    worth = np.where(is_cut, 0.35, 1.0) * new + 2.0 * ends
-    stretch = np.arange(len(worth)) * max(1, count // 2) // max(1, len(worth))
-    order = np.lexsort((-worth, stretch))
-    chosen = order[np.unique(stretch[order], return_index=True)[1]]
-    rest = np.setdiff1d(np.argsort(-worth, kind="stable"), chosen, assume_unique=True)
-    return sorted(int(k) for k in np.concatenate([chosen, rest[np.argsort(-worth[rest], kind="stable")][: count - len(chosen)]]))
+    return np.asarray(np.where(is_cut, AFTER_CUT, 1.0) * letters + SHOT_END * ends + CARD * cards)
 
 
-def choose_seconds(sightings: Sequence[Sighting], seconds: int, count: int) -> list[int]:
-    """At most `count` seconds that show most letters, each text once, in time order. The middle of a text's stay is read."""
+def choose_glances(worth: Numbers, count: int) -> list[int]:
+    """Seconds to glance at: half of them spread over the stretch, the best of each part; the others the best that are left."""
+    part = np.arange(len(worth)) * max(1, count // 2) // max(1, len(worth))
+    order = np.lexsort((-worth, part))
+    chosen = order[np.unique(part[order], return_index=True)[1]]
+    rest = np.setdiff1d(np.arange(len(worth)), chosen)
+    best = rest[np.argsort(-worth[rest], kind="stable")][: max(0, count - len(chosen))]
+    return sorted(int(k) for k in np.concatenate([chosen, best]))
+
+
+def choose_seconds(sightings: Sequence[Sighting], seconds: int, count: int, before: Sequence[int] = ()) -> list[int]:
+    """At most `count` seconds that show most letters, each text once, in time order, away from those read before.
+
+    Of the seconds that show the same, the middle one: there a text has settled.
+    """
     stands = np.zeros((len(sightings), seconds), bool)
     for row, sighting in zip(stands, sightings, strict=True):
         row[sighting.seconds.start : sighting.seconds.stop] = True
     weights = np.array([s.weight for s in sightings])
-    chosen: list[int] = []
     nearness = np.ones(seconds)
+    for k in before:
+        nearness *= _apart(seconds, k)
+    chosen: list[int] = []
     while len(chosen) < count and weights.any():
         gain = (weights @ stands) * nearness
-        best = np.flatnonzero(gain >= gain.max() - 1e-9)
+        best = np.flatnonzero(gain >= (1 - 1e-9) * gain.max())
         k = int(best[len(best) // 2])
         chosen.append(k)
         weights = np.where(stands[:, k], 0.0, weights)
-        nearness *= 1 - 0.5 * np.exp(-np.abs(np.arange(seconds) - k) / SPREAD_S)
+        nearness *= _apart(seconds, k)
     return sorted(chosen)
+
+
+def _apart(seconds: int, k: int) -> Numbers:
+    return np.asarray(1 - 0.5 * np.exp(-np.abs(np.arange(seconds) - k) / SPREAD_S))
+
+
+def without_read(sightings: Sequence[Sighting], seconds: Sequence[int], read: Sequence[Box]) -> list[Sighting]:
+    """The sightings that no picture has shown yet; those in a place where letters were expected and none were read count a quarter."""
+    shown = [s for s in sightings if any(k in s.seconds for k in seconds)]
+    empty = [s.box for s in shown if not any(_covers(s.box, box) or _covers(box, s.box) for box in read)]
+    left = [s for s in sightings if s not in shown]
+    return [replace(s, score=s.score / 4) if any(_covers(box, s.box) and _covers(s.box, box) for box in empty) else s for s in left]
 
 
 def _covers(one: Box, other: Box) -> bool:

@@ -21,6 +21,8 @@ STROKES = 10  # edges that begin in the rows of such a cell
 KEPT = 0.4  # of a cell's edges stand for a second where letters stand still on moving scenery
 STANDS = 0.55  # of the edges of a text are there while it stands; half are there by chance on the busiest ground
 FEW = 12  # edge pixels; fewer tell nothing
+BUSY = 10  # edge pixels of a cell that is not plain
+PLAIN_CELLS = (3, 0.35)  # busy cells of a card: more than a few, and no more than this share of all
 
 Box = tuple[float, float, float, float]
 Bits = NDArray[np.uint16]
@@ -118,3 +120,15 @@ def new_letters(edges: Edges) -> NDArray[np.int64]:
     old[1:] = standing[1:] & edges.bits[:-1]
     changed = _by_cell(np.bitwise_count(old)) < 0.5 * _by_cell(np.bitwise_count(standing))
     return np.asarray((cells & changed).sum((1, 2)))
+
+
+def new_cards(edges: Edges) -> NDArray[np.bool_]:
+    """(n,) where a plain, still picture with something on it begins, as titles, brand cards and slates are. Their letters may be too big
+    for `new_letters`."""
+    standing = edges.standing()
+    busy = (_by_cell(np.bitwise_count(edges.bits)) >= BUSY).sum((1, 2))
+    every, kept = (np.bitwise_count(bits).sum((1, 2), dtype=np.int64) for bits in (edges.bits, standing))
+    plain = (busy >= PLAIN_CELLS[0]) & (busy <= PLAIN_CELLS[1] * ROWS * COLUMNS) & (kept >= 0.6 * every)
+    old = np.zeros(len(edges), np.int64)
+    old[1:] = np.bitwise_count(standing[1:] & edges.bits[:-1]).sum((1, 2), dtype=np.int64)
+    return np.asarray(plain & (old < 0.5 * kept))
