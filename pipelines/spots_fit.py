@@ -28,6 +28,7 @@ STILL = 0.02  # mean square by which a spot's looks vary; less is a still pictur
 BESIDE_S, OTHER = 0.5, 0.9  # where the film is asked whether it shows something else, and the likeness below which it does
 NEAR_S = 0.5  # how far from where it should be an edge is looked for
 LAST_FRAME_S = 0.06  # an airing this near the film's end lasts to it: no later picture tells the edge
+UNLIKE = 0.6  # pictures less alike than this are simply others: how much less says nothing of where an edge is
 STEP = 0.12  # by how much the pictures must change at an edge
 
 Numbers = NDArray[np.floating]
@@ -278,11 +279,11 @@ def _edge(near: Series | None, at_s: float, spot: Print, fit: Fit, *, is_end: bo
     alike = looks_of(near.values) @ spot.looks[head].T
     # A picture may only be one that is on air about then; before the begin and behind the end the first and last ones stand for it.
     due_s = np.clip((near.times_s - fit.offset_s) / fit.rate, *fit.aired)
-    score = np.where(np.abs(due_s[:, None] - own[head][None]) < 0.3, alike, -1.0).max(axis=1, initial=-1.0)
+    score = np.where(np.abs(due_s[:, None] - own[head][None]) < 0.3, alike, UNLIKE).max(axis=1, initial=UNLIKE)
     inside = near.times_s >= at_s - 1e-6 if not is_end else near.times_s < at_s - 1e-6
     nearest = int(np.abs(near.times_s - at_s).argmin())
     fallback = float(near.times_s[nearest]) if abs(near.times_s[nearest] - at_s) < 0.1 else at_s
-    if not inside.any() or score[inside].max() < 0.5:
+    if not inside.any() or score[inside].max() <= UNLIKE:
         return fallback
     steps = np.array([step_at(score, k, is_end) - 0.3 * abs(float(near.times_s[k]) - at_s) for k in range(1, len(score))])
     if not len(steps) or steps.max() < STEP:

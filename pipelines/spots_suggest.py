@@ -15,7 +15,7 @@ from model.video import TimeSpan
 from pipelines.series import Measured, Series
 from pipelines.signals.fingerprint import WORD_S, find_repeats
 from pipelines.spots import LONGEST_S, SHORTEST_S
-from pipelines.spots_fit import STEP, pictures_near, step_at
+from pipelines.spots_fit import STEP, UNLIKE, pictures_near, step_at
 from pipelines.spots_prints import GRID_S, Print, joined_words, looks_of, print_of
 from pipelines.spots_search import LEAST_CONTRAST
 
@@ -206,6 +206,6 @@ def _parting(here: Series | None, there: Series | None, at_s: float, lag_s: floa
         return at_s
     a, b = looks_of(here.values), looks_of(there.values)
     same_moment = np.abs(here.times_s[:, None] + lag_s - there.times_s[None]) < SAME_MOMENT_S
-    score = np.where(same_moment, a @ b.T, -1.0).max(axis=1)
+    score = np.where(same_moment, a @ b.T, UNLIKE).max(axis=1, initial=UNLIKE)
     steps = np.array([step_at(score, k, is_end) for k in range(1, len(score))])
     return float(here.times_s[int(steps.argmax()) + 1]) if steps.max() >= STEP else at_s

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -66,7 +67,7 @@ def add_spot(store: str | None, words: Words, file: Path, from_s: float | None, 
 def _taken(measured: Measured, words: Words, file: Path, from_s: float | None, to_s: float | None) -> Spot:
     try:
         whole = from_s is None and to_s is None
-        span = None if whole else TimeSpan(from_s or 0.0, measured.duration_s if to_s is None else to_s)
+        span = None if whole else TimeSpan(from_s or 0.0, math.inf if to_s is None else to_s)
     except ValueError as error:
         raise WrongRequest(str(error)) from error
     part = "" if span is None else f" {span.start_s:.3f}-{min(span.end_s, measured.duration_s):.3f} s"
@@ -83,7 +84,7 @@ def list_spots(store: str | None, *, as_json: bool) -> None:
         print_json({"spots": [_told(spot) for spot in spots]})
     elif spots:
         rows = [(s.name, s.advertiser, s.product, f"{s.length_s:.2f}", "+".join(s.cues), s.origin, s.note, s.id[:12]) for s in spots]
-        Console().print(text_table(("name", "advertiser", "product", "length", "known by", "from", "note", "id"), rows))
+        Console().print(_table(("name", "advertiser", "product", "length", "known by", "from", "note", "id"), rows))
     else:
         Console().print("no spots yet; `longtake spots add NAME FILE` names one, `longtake spots suggest` finds some")
 
@@ -106,7 +107,7 @@ def match_spots(store: str | None, videos: Sequence[Path], least_score: float, *
             (v.name, clock(a.span.start_s), clock(a.span.end_s), f"{a.span.duration_s:.2f}", a.spot.name, f"{a.score:.2f}", a.reason)
             for v, a in rows
         ]
-        Console().print(text_table(("video", "start", "end", "length", "spot", "score", "reason"), cells))
+        Console().print(_table(("video", "start", "end", "length", "spot", "score", "reason"), cells))
     elif not bad:
         Console().print("no known spot is on air there; `longtake spots list` shows which are known")
     return 3 if bad else 0
@@ -210,7 +211,7 @@ def _told(spot: Spot) -> dict[str, Any]:
     return words | {"length_s": round(spot.length_s, 3), "known_by": list(spot.cues)}
 
 
-def text_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     table = Table(box=None, header_style="dim", padding=(0, 1))
     for name in columns:
         table.add_column(name, justify="right" if name in ("start", "end", "length", "score") else "left", overflow="fold")

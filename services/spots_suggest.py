@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.text import Text
 
 from pipelines.analyze import Store, series_prefix
 from pipelines.interfaces import UnreadableVideo, WrongRequest
@@ -20,10 +21,10 @@ from pipelines.spots_suggest import Repeated, unknown_repeats
 from pipelines.stores.spots import SpotShelf
 from services.looking import print_json
 from services.opening import open_store
-from services.spots import measured_video, text_table
+from services.spots import measured_video
 from services.tables import clock
 
-MOST_TOLD = 6  # airings of one repeat in the table; --json tells all
+MOST_TOLD = 6  # airings of one repeat on the screen; --json tells all
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +48,9 @@ def suggest_spots(store: str | None, videos: Sequence[Path], *, as_json: bool) -
     if as_json:
         print_json({"suggestions": told})
     elif told:
-        rows = [(str(len(t["airings"])), f"{t['length_s']:.2f}", "+".join(t["known_by"]), _places(t), t["command"]) for t in told]
-        Console().print(text_table(("airings", "length", "known by", "where", "to name it"), rows))
+        for one in told:
+            head = f"{len(one['airings'])} airings of {one['length_s']:.2f} s, known by {' and '.join(one['known_by'])}: {_places(one)}"
+            Console().print(Text(f"{head}\n    {one['command']}"), soft_wrap=True)  # a line that is folded cannot be pasted
     else:
         Console().print(f"nothing unknown comes again in {len(films)} videos")
     return 3 if bad else 0
