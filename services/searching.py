@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from model.registry import CLASS_NAMES
 from model.shipped import WeightsMissing, locate
@@ -133,7 +134,12 @@ def _print_table(hits: list[Hit], senses: Senses) -> None:
     if not hits:
         console.print("Nothing found. Subtitles, screen texts, transcripts, pictures and file names were looked through.")
         return
-    table = Table("score", "video", "start", "end", "why", box=None, pad_edge=False)
+    console.print(hits_table(hits))
+
+
+def hits_table(hits: Sequence[Hit]) -> Table:
+    table = Table("score", "video", "start", "end", "why", box=None, pad_edge=False, header_style="dim")
     for hit in hits:
-        table.add_row(f"{hit.score:.2f}", hit.video, clock(hit.span.start_s), clock(hit.span.end_s), hit.reason)
-    console.print(table)
+        cells = (f"{hit.score:.2f}", hit.video, clock(hit.span.start_s), clock(hit.span.end_s), hit.reason)
+        table.add_row(*map(Text, cells))  # Text: what films and files say is no markup
+    return table
