@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,8 @@ class WordLlamaMeaning:
 
     @cached_property
     def _model(self) -> Any:
-        from wordllama import WordLlama
+        with _logging_left_alone():
+            from wordllama import WordLlama
 
         # Its own folder as the cache: it looks there first, and must never ask a hub.
         return WordLlama.load(cache_dir=self._package, disable_download=True)
@@ -29,3 +32,15 @@ class WordLlamaMeaning:
         """(N, 256) float32 of length 1; 0 for a text without words."""
         found: NDArray[np.float32] = self._model.embed([text or " " for text in texts], norm=True)
         return np.nan_to_num(found)
+
+
+@contextmanager
+def _logging_left_alone() -> Iterator[None]:
+    """The package sets up the whole program's logging when it is imported; that is not its business."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
