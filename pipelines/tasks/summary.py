@@ -47,7 +47,7 @@ def _reason(has_moments: bool, has_lines: bool, measured: Measured) -> str:
         return "no picture is worth showing, so the summary is text only"
     words = "subtitles" if measured.subtitles else "transcript"
     has_words = bool(measured.subtitles or measured.spoken)
-    why = f"what the {words} tell is too little to choose from" if has_words else "the video has no subtitles to quote"
+    why = f"there is too little in the {words} to choose from" if has_words else "the video has no subtitles to quote"
     return f"{why}, so the summary is a storyboard without text" if has_moments else f"{why}, and no picture is worth showing"
 
 

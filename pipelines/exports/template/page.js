@@ -1,5 +1,11 @@
 // Puts the report on the page around the player and the timeline.
 
+/** The system, and the trained eyes and readers beside it; "signals" are measurements without a language model. */
+function seenBy() {
+  const eyes = ["encoder", "reader", "cutter", "speech"].map(use => report.settings[use]?.name).filter(Boolean);
+  return [report.system, ...eyes].join(", ") + (report.system === "signals" ? "; no language model" : "");
+}
+
 function fillHead() {
   byId("name").textContent = report.name;
   const m = report.media,
@@ -16,7 +22,7 @@ function fillHead() {
     ...(m.width_px ? [h("li", {}, `${m.width_px} × ${m.height_px}`)] : []),
     ...(frameRateText() ? [h("li", {}, frameRateText())] : []),
     ...(codecs.length ? [h("li", {}, codecs.join(" + "))] : []),
-    h("li", {}, `seen by: ${report.system === "signals" ? "signals, no language model" : report.system}`),
+    h("li", {}, `seen by: ${seenBy()}`),
   );
 }
 
@@ -194,7 +200,7 @@ function fillAbout() {
   const settings = JSON.stringify(report.settings, null, 2),
     list = h("dl", {});
   const row = (name, ...value) => list.append(h("dt", {}, name), h("dd", {}, ...value));
-  row("System", report.system === "signals" ? "signals: measurements without a trained language model" : report.system);
+  row("System", seenBy());
   row("Video", `SHA-256 ${report.video_id}`);
   row("Request", report.request_id);
   row("Settings digest", report.digest);
