@@ -6,7 +6,7 @@ S = seconds, K = cues. A surprise is how far a cue is beyond the beginning of it
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,7 @@ SAID = {
     "fire": "a bright red flicker where there was none",
     "dwell": "something stays where things only pass",
     "crowd": "more in the picture than ever so far",
+    "look": "something looks like nothing that was there so far",
 }
 
 
@@ -61,8 +62,11 @@ class Alarm:
     raised_s: float
     surprise: float
     box: tuple[float, float, float, float]
-    values: dict[str, tuple[float, float, float]]  # per cue that spoke: its largest value, and where (x, y)
+    values: dict[str, tuple[float, ...]]  # per cue that spoke: its largest value, and the box of all the places where it did
     also: tuple[tuple[int, float], ...] = ()  # other cues that spoke at the same time and place, with their surprises
+    lent: float = 0.0  # of the surprise, by trained eyes
+    looks: dict[int, str] = field(default_factory=dict)  # cell and look of what looked strange
+    sight: tuple[int, float] | None = None  # a class that the camera had not shown, and its probability
 
 
 def threshold_for(false_alarms_per_hour: float) -> float:
@@ -108,13 +112,23 @@ def _of_one_cue(seconds: Sequence[Second], cue: int, rules: AlarmRules) -> list[
         start_s = min(float(seconds[first].since_s[cue]), seconds[first].time_s)
         span = TimeSpan(max(0.0, start_s), seconds[last].time_s + 1)
         x0, y0, x1, y1 = map(float, seconds[top].boxes[cue])
-        values = {NAMES[cue]: (float(seconds[top].values[cue]), (x0 + x1) / 2, (y0 + y1) / 2)}
-        alarm = Alarm(cue, span, seconds[first].time_s, float(surprise[top]), (x0, y0, x1, y1), values)
+        spoke = [s for s, h in zip(seconds[first : last + 1], held[first : last + 1], strict=True) if h]
+        alarm = Alarm(
+            cue, span, seconds[first].time_s, float(surprise[top]), (x0, y0, x1, y1), {NAMES[cue]: _told(spoke, cue)},
+            lent=float(seconds[top].lent[cue]), looks={c: look for s in spoke for c, look in s.looks.items()},
+            sight=max((s.sight for s in spoke if s.sight), key=lambda s: s[1], default=None),
+        )  # fmt: skip
         if found and alarm.raised_s - found[-1].span.end_s < rules.cooldown_s:
             found[-1] = _merge(found[-1], alarm)
         else:
             found.append(alarm)
     return [a for a in found if a.span.duration_s >= rules.least_s]
+
+
+def _told(spoke: Sequence[Second], cue: int) -> tuple[float, ...]:
+    """The largest value of a cue over these seconds, and the box around all of its places."""
+    boxes = np.array([s.boxes[cue] for s in spoke])
+    return (max(float(s.values[cue]) for s in spoke), *map(float, boxes[:, :2].min(axis=0)), *map(float, boxes[:, 2:].max(axis=0)))
 
 
 def _joined(found: list[Alarm], rules: AlarmRules) -> list[Alarm]:
@@ -150,23 +164,39 @@ def _merge(a: Alarm, b: Alarm) -> Alarm:
     for cue, value in ((rest.cue, rest.surprise), *rest.also):
         if cue != lead.cue:
             others[cue] = max(value, others.get(cue, 0.0))
+    values = {name: _around(a.values.get(name), b.values.get(name)) for name in rest.values | lead.values}
     return Alarm(
-        lead.cue, span, min(a.raised_s, b.raised_s), max(a.surprise, b.surprise), lead.box, rest.values | lead.values,
-        tuple(sorted(others.items(), key=lambda o: -o[1])),
+        lead.cue, span, min(a.raised_s, b.raised_s), max(a.surprise, b.surprise), lead.box, values,
+        tuple(sorted(others.items(), key=lambda o: -o[1])), lead.lent, rest.looks | lead.looks,
+        max((s for s in (lead.sight, rest.sight) if s), key=lambda s: s[1], default=None),
     )  # fmt: skip
 
 
-def finding_of(alarm: Alarm, rules: AlarmRules) -> Finding:
+def _around(a: tuple[float, ...] | None, b: tuple[float, ...] | None) -> tuple[float, ...]:
+    """What two alarms say of one cue, as one."""
+    if a is None or b is None:
+        return a or b or ()
+    return (max(a[0], b[0]), min(a[1], b[1]), min(a[2], b[2]), max(a[3], b[3]), max(a[4], b[4]))
+
+
+def finding_of(alarm: Alarm, rules: AlarmRules, class_names: Sequence[str] = ()) -> Finding:
     kind = kind_of(alarm)
     score = float(1 / (1 + np.exp(-(alarm.surprise - rules.threshold) / FULL_SCALE)))
     named = [(alarm.cue, alarm.surprise), *alarm.also]
     detail = "surprise: factors of e rarer than this camera's ordinary life"
+    evidence = [Cue(NAMES[cue], round(value, 2), detail, alarm.span) for cue, value in named]
+    if alarm.lent > 0:
+        evidence.append(Cue("eyes", round(alarm.lent, 2), f"part of {NAMES[alarm.cue]}'s surprise that its strange look adds", alarm.span))
+    like = ""
+    if alarm.sight and class_names:
+        like = f"; the picture looks like: {class_names[alarm.sight[0]]} ({alarm.sight[1]:.0%}), which it never did before"
     return Finding(
         "anomalies", kind, alarm.span, round(min(1.0, score), 4), SAID[kind],
-        explanation=f"{SAID[kind]}; rung {max(0.0, alarm.raised_s - alarm.span.start_s):.0f} s after it began",
-        evidence=tuple(Cue(NAMES[cue], round(value, 2), detail, alarm.span) for cue, value in named),
+        explanation=f"{SAID[kind]}; rung {max(0.0, alarm.raised_s - alarm.span.start_s):.0f} s after it began{like}",
+        evidence=tuple(evidence),
         data={"box": [round(v, 3) for v in alarm.box], "raised_s": alarm.raised_s, "surprise": round(alarm.surprise, 2),
-              "cues": {name: [round(v, 4) for v in value] for name, value in alarm.values.items()}},
+              "cues": {name: [round(v, 4) for v in value] for name, value in alarm.values.items()},
+              "looks": {str(cell): look for cell, look in sorted(alarm.looks.items())}},
     )  # fmt: skip
 
 

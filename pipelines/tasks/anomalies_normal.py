@@ -5,6 +5,7 @@ Cells are 5 x 5 pixels of the 160 x 90 picture: 18 rows, 32 columns. Directions 
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, field, replace
 
 import cv2
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from pipelines.findings import Finding
 from pipelines.signals.cells import Background
+from pipelines.tasks.anomalies_looks import Bank, look_from_text
 from pipelines.tasks.anomalies_tracks import Track
 
 ROWS, COLUMNS, CELL_PX = 18, 32, 5
@@ -38,6 +40,7 @@ CUES: dict[str, tuple[float, float]] = {
     "fire": (0.5, 0.11),  # flickering excess of red
     "crowd": (0.3, 0.08),  # log of what stands out against the most so far
     "dwell": (0.25, 0.08),  # log of how lastingly something stands out against the most so far
+    "look": (0.8, 0.6),  # strays by which what stands out looks unlike all that was there, to a trained encoder
 }  # fmt: skip
 NAMES = tuple(CUES)
 HEALTH = NAMES[:4]  # of the camera itself; the others are about what it sees
@@ -53,8 +56,11 @@ Grid = NDArray[np.float32]  # (ROWS, COLUMNS)
 class Normal:
     """A camera's ordinary life. Learns from tracks and peaks that nothing speaks against.
 
-    visits, pace_n, pace_sum, pace_squares, still_s: (ROWS, COLUMNS); flow: (ROWS, COLUMNS, DIRECTIONS).
-    peaks: per cue, the largest value of each PEAK_S. exemplars: (n, 4) cue, value, x, y of alarms that a person called false.
+    visits, still_s: (ROWS, COLUMNS). Of what is taller than wide and of what is wider (Track.is_wide): flow: (2, ROWS, COLUMNS,
+    DIRECTIONS) how many went each way; pace: (2, 3, ROWS, COLUMNS) count, sum and squares of log speed.
+    peaks: per cue, the largest value of each PEAK_S. exemplars: (n, 6) cue, value, box of alarms that a person called false.
+    bank: what each part of the picture has looked like; empty where no encoder has seen the camera.
+    sights: (1000,) the largest probability each class of the encoder has had.
     """
 
     background: Background | None = None
@@ -62,8 +68,8 @@ class Normal:
     seconds: float = 0.0
     tracks: int = 0
     visits: NDArray[np.float32] = field(default_factory=lambda: np.zeros((ROWS, COLUMNS), np.float32))
-    flow: NDArray[np.float32] = field(default_factory=lambda: np.zeros((ROWS, COLUMNS, DIRECTIONS), np.float32))
-    pace: NDArray[np.float32] = field(default_factory=lambda: np.zeros((3, ROWS, COLUMNS), np.float32))  # count, sum, squares of log speed
+    flow: NDArray[np.float32] = field(default_factory=lambda: np.zeros((2, ROWS, COLUMNS, DIRECTIONS), np.float32))
+    pace: NDArray[np.float32] = field(default_factory=lambda: np.zeros((2, 3, ROWS, COLUMNS), np.float32))
     still_s: NDArray[np.float32] = field(default_factory=lambda: np.zeros((ROWS, COLUMNS), np.float32))
     stir: NDArray[np.float32] = field(default_factory=lambda: np.zeros((ROWS, COLUMNS), np.float32))
     tinted_s: NDArray[np.float32] = field(default_factory=lambda: np.zeros((ROWS, COLUMNS), np.float32))
@@ -73,7 +79,9 @@ class Normal:
     births: float = 0.0  # tracks that begin in a picture
     peaks: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, len(NAMES)), np.float32))
     given: NDArray[np.float32] = field(default_factory=lambda: np.zeros((2, len(NAMES)), np.float32))  # the least that `tails` says
-    exemplars: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 4), np.float32))
+    exemplars: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 6), np.float32))
+    bank: Bank = field(default_factory=Bank)
+    sights: NDArray[np.float32] = field(default_factory=lambda: np.zeros(1000, np.float32))
 
     def learn_track(self, track: Track) -> None:
         """Take a finished track for normal: where it was, which way and how fast."""
@@ -82,15 +90,16 @@ class Normal:
         self.tracks += 1
         for row, column in {(p[0], p[1]) for p in track.path}:
             self.visits[row, column] += 1
+        wide = int(track.is_wide)
         moving = [p for p in track.path if p[2] > 0]
         seen: dict[tuple[int, int], list[tuple[float, float]]] = {}
         for row, column, speed, direction in moving:
             seen.setdefault((row, column), []).append((speed, direction))
         for (row, column), samples in seen.items():
             speed = float(np.mean([np.log(s) for s, _ in samples]))
-            self.pace[:, row, column] += (1, speed, speed * speed)
+            self.pace[wide, :, row, column] += (1, speed, speed * speed)
             for _, direction in samples:
-                self.flow[row, column, direction_bin(direction)] += 1 / len(samples)
+                self.flow[wide, row, column, direction_bin(direction)] += 1 / len(samples)
 
     def learn_peaks(self, values: NDArray[np.float32]) -> None:
         """values: (cues,) the largest of PEAK_S that nothing speaks against."""
@@ -116,15 +125,19 @@ class Normal:
 
     def with_false_alarm(self, finding: Finding) -> Normal:
         """This normal, knowing that what raised `finding` is ordinary: its cues ring there only when they speak louder."""
-        rows = [(NAMES.index(name), value, x, y) for name, (value, x, y) in finding.data["cues"].items() if name in NAMES]
-        return replace(self, exemplars=np.concatenate([self.exemplars, np.array(rows, np.float32).reshape(-1, 4)]))
+        rows = [(NAMES.index(name), *told) for name, told in finding.data["cues"].items() if name in NAMES]
+        bank = copy.deepcopy(self.bank)
+        for cell, look in finding.data.get("looks", {}).items():
+            bank.spare(int(cell), look_from_text(look))
+        return replace(self, exemplars=np.concatenate([self.exemplars, np.array(rows, np.float32).reshape(-1, 6)]), bank=bank)
 
 
 @dataclass(frozen=True, slots=True)
 class Habits:
     """A normal, smoothed over neighbouring cells and ready to be asked.
 
-    away: (ROWS, COLUMNS) pixels to the nearest visited cell; flow, pace as in Normal, smoothed; mean, spread: of log speed.
+    away: (ROWS, COLUMNS) pixels to the nearest visited cell; flow as in Normal, smoothed; count, mean, spread: (2, ROWS, COLUMNS) of
+    log speed.
     """
 
     away: NDArray[np.float32]
@@ -138,8 +151,9 @@ class Habits:
     colourless: NDArray[np.bool_]  # where nothing coloured ever passes
     tails: NDArray[np.float32]
 
-    def at(self, row: int, column: int) -> Here:
-        return Here(float(self.count[row, column]), float(self.mean[row, column]), float(self.spread[row, column]), self.flow[row, column])
+    def at(self, row: int, column: int, is_wide: bool) -> Here:
+        place = int(is_wide), row, column
+        return Here(float(self.count[place]), float(self.mean[place]), float(self.spread[place]), self.flow[place])
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,26 +172,35 @@ def habits(normal: Normal) -> Habits:
         away = np.asarray(
             cv2.distanceTransform((normal.visits < max(0.5, SELDOM * normal.tracks)).astype(np.uint8), cv2.DIST_L2, 3) * CELL_PX, np.float32
         )
-    pace = np.stack([_near(p, NARROW) for p in normal.pace])
-    around = np.stack([_near(p, WIDE) for p in normal.pace])
-    count, total, squares = pace + around / (1 + around[0])
-    everywhere = normal.pace.sum(axis=(1, 2))
-    all_mean = everywhere[1] / max(everywhere[0], 1)
-    all_spread = np.sqrt(max(everywhere[2] / max(everywhere[0], 1) - all_mean**2, 0.04))
-    mean = (total + all_mean) / (count + 1)
-    spread = np.sqrt(np.maximum((squares + all_spread**2 + all_mean**2) / (count + 1) - mean**2, 0))
+    count, mean, spread = (np.stack(parts) for parts in zip(*map(_pace, normal.pace), strict=True))
     near = np.ones((3, 3), np.uint8)
-    flow, flow_around = (
-        np.stack([_near(np.ascontiguousarray(normal.flow[:, :, k]), sigma) for k in range(DIRECTIONS)], axis=2) for sigma in (NARROW, WIDE)
-    )
-    flow += flow_around / (1 + flow_around.sum(axis=2, keepdims=True))
+    flow = np.stack([_flow(part) for part in normal.flow])
     still_s, stir, dwell, tinted_s = (
         np.asarray(cv2.dilate(grid, near), np.float32) for grid in (normal.still_s, normal.stir, normal.dwell, normal.tinted_s)
     )
     return Habits(
-        away, flow, count, mean.astype(np.float32), np.maximum(spread, 0.2).astype(np.float32), still_s, stir, dwell,
+        away, flow, count, mean, spread, still_s, stir, dwell,
         tinted_s < 0.5 + 0.002 * normal.seconds, normal.tails(),
     )  # fmt: skip
+
+
+def _pace(pace: NDArray[np.float32]) -> tuple[Grid, Grid, Grid]:
+    """Tracks seen near each cell, mean and spread of their log speed, from counts, sums and squares (3, ROWS, COLUMNS)."""
+    around = np.stack([_near(p, WIDE) for p in pace])
+    count, total, squares = np.stack([_near(p, NARROW) for p in pace]) + around / (1 + around[0])
+    everywhere = pace.sum(axis=(1, 2))
+    all_mean = everywhere[1] / max(everywhere[0], 1)
+    all_spread = np.sqrt(max(everywhere[2] / max(everywhere[0], 1) - all_mean**2, 0.04))
+    mean = (total + all_mean) / (count + 1)
+    spread = np.sqrt(np.maximum((squares + all_spread**2 + all_mean**2) / (count + 1) - mean**2, 0))
+    return count.astype(np.float32), mean.astype(np.float32), np.maximum(spread, 0.2).astype(np.float32)
+
+
+def _flow(flow: NDArray[np.float32]) -> NDArray[np.float32]:
+    narrow, around = (
+        np.stack([_near(np.ascontiguousarray(flow[:, :, k]), sigma) for k in range(DIRECTIONS)], axis=2) for sigma in (NARROW, WIDE)
+    )
+    return np.asarray(narrow + around / (1 + around.sum(axis=2, keepdims=True)), np.float32)
 
 
 def _near(counts: Grid, sigma: float) -> Grid:

@@ -11,12 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.signals.cells import Background, Tint
+from pipelines.tasks.anomalies_colours import Colours
+from pipelines.tasks.anomalies_looks import Bank, Gaze
 from pipelines.tasks.anomalies_normal import Habits, Normal
 from pipelines.tasks.anomalies_tracks import Track, Tracks
 from pipelines.tasks.anomalies_watch import Watch
 
 PARTS: dict[str, type] = {
-    "normal": Normal, "normal.background": Background, "tracks": Tracks, "known": Habits, "tint": Tint,
+    "normal": Normal, "normal.background": Background, "tracks": Tracks, "known": Habits, "colours": Colours, "colours.tint": Tint,
+    "normal.bank": Bank, "gaze": Gaze,
 }  # fmt: skip
 
 
@@ -34,7 +37,7 @@ def normal_to_bytes(normal: Normal) -> bytes:
 
 
 def normal_from_bytes(data: bytes) -> Normal:
-    return Normal(**_unpack(data, {"background": Background}))
+    return Normal(**_unpack(data, {"background": Background, "bank": Bank}))
 
 
 def _pack(state: Any) -> bytes:

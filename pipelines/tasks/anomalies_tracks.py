@@ -17,6 +17,7 @@ SIZE_SHARE = 0.7
 PACE_S = 0.8  # over which speed is taken
 GROWN = 1.7  # an area that changes by more is two things touching, and no measure of where one of them is
 STEADY = 0.15  # of the way in PACE_S lies in either half of it at the least
+WIDE = 1.2  # times as wide as tall
 KEPT = 64  # last points of a track
 
 
@@ -40,6 +41,12 @@ class Track:
     @property
     def age_s(self) -> float:
         return self.seen_s - self.born_s
+
+    @property
+    def is_wide(self) -> bool:
+        """Vehicles are wider than they are tall, people taller than wide: they have ways and speeds of their own."""
+        shapes = sorted(p[3] - WIDE * p[4] for p in self.points)
+        return shapes[len(shapes) // 2] > 0
 
     @property
     def now(self) -> tuple[float, float, float, float, float, float]:

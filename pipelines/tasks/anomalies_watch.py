@@ -12,10 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.signals import cells, health
-from pipelines.tasks.anomalies_evidence import Box, Evidence, Second
+from pipelines.tasks.anomalies_colours import SURE_S, Colours
+from pipelines.tasks.anomalies_evidence import CUE, NO_SIGHTS, Box, Evidence, Second, Sights, blank, cell_box
+from pipelines.tasks.anomalies_looks import SIDE, Bank, Gaze, look_to_text
 from pipelines.tasks.anomalies_normal import (
     CELL_PX,
     COLUMNS,
+    CUES,
     HEALTH,
     NAMES,
     PEAK_S,
@@ -48,19 +51,16 @@ LINGERS_S = 3.0  # about one place, and a track's changes are stir
 STIR_LEAST = 2.0  # grey levels a picture: somebody who stands and stirs
 DWELL_S = 20.0
 DWELL_LEAST = 0.03  # of a spot's time
-SURE_S = 100.0  # of learning after which nobody having been somewhere counts half
-TINT_PICTURES = 60
-TINT_S = 40.0
-TINT_SETTLES_S = 30.0
 BIRTHS_S = 3.0
 RESTLESS = 3.0  # times as many tracks that begin as usual: rain, whose drops make no ways,
 LEAST_BIRTHS = 0.3  # or at least so many more a picture
 WRONG_S = 1.0  # how long something must go the wrong way to count by two thirds
+DOUBT = 3.0  # tracks of people each way that are assumed before any is seen
 SLOWER = 1.0  # log of speed below the usual: what goes slower is hardly under way, and its direction says little
-FLICKER_S = 6.0
-FLICKER_LEVELS = 20.0  # of red between pictures: more is no more of a flicker
 HABITS_EVERY_S = 20.0
 NEAR = 0.1  # of the picture: what happens so close to a false alarm of the past is the same thing
+LENT = 1.0  # of the surprise at how something looks is added to what else is surprising about it,
+LENT_MOST = 3.0  # and no more than this
 
 
 @dataclass(slots=True)
@@ -68,6 +68,7 @@ class Watch:
     """Everything remembered from one second to the next."""
 
     warm_up_s: float
+    without: tuple[str, ...] = ()  # cues that are not listened to
     normal: Normal = field(default_factory=Normal)
     tracks: Tracks = field(default_factory=Tracks)
     waiting: list[NDArray[np.uint8]] = field(default_factory=list)  # pictures before the empty place is known
@@ -76,37 +77,37 @@ class Watch:
     last: NDArray[np.uint8] | None = None
     last_s: float = 0.0
     last_level: NDArray[np.float32] | None = None
+    gaze: Gaze = field(default_factory=Gaze)
+    seen_s: float = 0.0  # seconds with trained eyes
     busy: NDArray[np.float32] | None = None  # (H, W) share of time each spot stands out
     stir: NDArray[np.float32] = field(default_factory=lambda: np.zeros((ROWS, COLUMNS), np.float32))
     dwell: NDArray[np.float32] = field(default_factory=lambda: np.zeros((ROWS, COLUMNS), np.float32))
-    tint: cells.Tint | None = None
-    tint_waiting: list[NDArray[np.uint8]] = field(default_factory=list)
-    tint_s: float = 0.0  # for how long the colours are known
-    tinted: NDArray[np.float32] = field(default_factory=lambda: np.zeros((ROWS, COLUMNS), np.float32))
-    strange_s: NDArray[np.float32] = field(default_factory=lambda: np.zeros((ROWS, COLUMNS), np.float32))
     still_for_s: float = 0.0
     ill_since_s: float = -1.0
     lively: int = 0  # pictures in a row that changed
     floor: float = 0.0
     changes: list[float] = field(default_factory=list)
     fine: NDArray[np.float32] = field(default_factory=lambda: np.ones(3, np.float32))  # usual light, likeness, detail
-    red: NDArray[np.float32] | None = None  # (4, 18, 32) usual excess of red, recent mean, flicker, last
+    colours: Colours = field(default_factory=Colours)
     crowd: float = 0.0
+    uneasy_s: float = 0.0  # since when nothing was learned
     births: float = 0.0  # tracks that began in a picture lately
     peak: NDArray[np.float32] = field(default_factory=lambda: np.zeros(len(NAMES), np.float32))
     peak_s: float = 0.0
     habits_s: float = -1e9
     known: Habits | None = None
 
-    def second(self, start_s: float, times_s: NDArray[np.float64], grey: NDArray[np.uint8], colour: NDArray[np.uint8]) -> Second:
+    def second(
+        self, start_s: float, times_s: NDArray[np.float64], grey: NDArray[np.uint8], colour: NDArray[np.uint8], sights: Sights = NO_SIGHTS
+    ) -> Second:
         """Take the pictures of one second: times_s (n,), grey (n, 90, 160), colour (m, 18, 32, 3)."""
         if self.normal.background is None:
             self.waiting += list(grey)
             self.waiting_s += [float(t) for t in times_s]
             if not self.waiting or self.waiting_s[-1] - self.waiting_s[0] < min(FIRST_LOOK_S, self.warm_up_s * 0.5) - 1:
-                return _blank(start_s)
+                return blank(start_s)
             self._first_look()
-        return self._judge(start_s, times_s, grey, colour)
+        return self._judge(start_s, times_s, grey, colour, sights)
 
     def finish(self) -> None:
         """The pictures have ended: what is in sight is learned too, and a place seen only shortly is known all the same."""
@@ -116,6 +117,7 @@ class Watch:
             if track.worst < GUARD:
                 self.normal.learn_track(track)
         self.tracks.active = []
+        self.normal.bank.settle()
 
     def _first_look(self) -> None:
         step = max(1, len(self.waiting) // 60)
@@ -125,7 +127,9 @@ class Watch:
         for time_s, picture in earlier:
             self._picture(time_s, picture, None)
 
-    def _judge(self, start_s: float, times_s: NDArray[np.float64], grey: NDArray[np.uint8], colour: NDArray[np.uint8]) -> Second:
+    def _judge(
+        self, start_s: float, times_s: NDArray[np.float64], grey: NDArray[np.uint8], colour: NDArray[np.uint8], sights: Sights
+    ) -> Second:
         self.watched_s += 1
         if self.known is None or start_s - self.habits_s >= HABITS_EVERY_S:
             self.known, self.habits_s = habits(self.normal), start_s
@@ -135,15 +139,15 @@ class Watch:
             tails = self.known.tails
             self._ill(start_s, float(((evidence.values - tails[0]) / tails[1])[: len(HEALTH)].max()) > ILL)
             if self.ill_since_s < 0 and self.normal.background is not None:
-                self._colours(colour, evidence)
-                self._look(start_s, times_s, grey, evidence)
-        surprise = self._surprise(evidence)
+                self.colours.see(colour, self.known.colourless, self.normal.seconds, self.watched_s, evidence)
+                self._look(start_s, times_s, grey, sights, evidence)
+        surprise, lent = self._surprise(evidence)
         warm = self.watched_s < self.warm_up_s
         if len(grey) and self.ill_since_s < 0 and self.normal.background is not None:
-            self._learn(evidence.values, surprise, warm)
-        return Second(start_s, evidence.values, surprise, evidence.since_s, evidence.boxes, warm)
+            self._learn(evidence, surprise, warm)
+        return Second(start_s, evidence.values, surprise, evidence.since_s, evidence.boxes, warm, lent, evidence.looks, evidence.sight)
 
-    def _look(self, start_s: float, times_s: NDArray[np.float64], grey: NDArray[np.uint8], evidence: Evidence) -> None:
+    def _look(self, start_s: float, times_s: NDArray[np.float64], grey: NDArray[np.uint8], sights: Sights, evidence: Evidence) -> None:
         """What moves and stands in the picture."""
         for time_s, picture in zip(times_s, grey, strict=True):
             seen = self._picture(float(time_s), picture, evidence)
@@ -151,7 +155,9 @@ class Watch:
         cells.follow(self.normal.background, seen, 1.0, ABSORB_S)
         self.busy += (seen.mask - self.busy) * np.float32(1 / BUSY_S)
         self.crowd += (float(seen.mask.mean()) - self.crowd) / CROWD_S
-        present = np.maximum(cv2.resize(seen.mask.astype(np.float32), (COLUMNS, ROWS), interpolation=cv2.INTER_AREA), self.tinted * 0.7)
+        present = np.maximum(
+            cv2.resize(seen.mask.astype(np.float32), (COLUMNS, ROWS), interpolation=cv2.INTER_AREA), self.colours.tinted * 0.7
+        )
         present = cv2.blur(present, (5, 5))
         self.dwell += (present - self.dwell) * np.float32(1 / DWELL_S)
         self._things(start_s, evidence)
@@ -159,6 +165,27 @@ class Watch:
             evidence.say("crowd", float(np.log((self.crowd + 0.005) / (self.normal.most + 0.005))))
             self._lasting("agitation", self.stir, self.known.stir, STIR_LEAST, evidence)
             self._lasting("dwell", self.dwell, self.known.dwell, DWELL_LEAST, evidence)
+        shown = np.maximum(cv2.resize(seen.mask.astype(np.float32), (SIDE, SIDE), interpolation=cv2.INTER_AREA),
+                           cv2.resize(self.colours.tinted, (SIDE, SIDE), interpolation=cv2.INTER_AREA) * 0.5)  # fmt: skip
+        self._eyes(sights, shown, evidence)
+
+    def _eyes(self, sights: Sights, shown: NDArray[np.float32], evidence: Evidence) -> None:
+        """How what stands out looks to a trained encoder."""
+        if sights.cells is None:
+            return
+        self.seen_s += 1
+        bank = self.normal.bank
+        evidence.look = self.gaze.see(sights.cells, shown)
+        evidence.away = bank.away(evidence.look) if bank.is_ready else np.zeros(len(evidence.look), np.float32)
+        evidence.sight = sights.new_to(self.normal.sights)
+        evidence.sights = sights
+        if not bank.is_ready or self._rains():
+            return
+        evidence.strange = self.gaze.strange(bank, evidence.away)
+        row, column = np.unravel_index(int(np.argmax(evidence.strange)), evidence.strange.shape)
+        box = (float(column) / SIDE, float(row) / SIDE, float(column + 1) / SIDE, float(row + 1) / SIDE)
+        evidence.say("look", float(evidence.strange[row, column]), box)
+        evidence.looks = {int(c): look_to_text(evidence.look[c]) for c in np.flatnonzero(evidence.strange.ravel() > CUES["look"][0])}
 
     def _health(self, start_s: float, times_s: NDArray[np.float64], grey: NDArray[np.uint8], evidence: Evidence) -> None:
         reference = self.normal.view
@@ -211,6 +238,7 @@ class Watch:
         if start_s - self.ill_since_s > MOVED_FOR_GOOD_S:
             self.ill_since_s, self.watched_s = -1.0, 0.0
             self.normal.background = self.normal.view = self.busy = self.last_level = None
+            self.normal.bank, self.gaze = Bank(spared=self.normal.bank.spared), Gaze()
 
     def _picture(self, time_s: float, grey: NDArray[np.uint8], evidence: Evidence | None) -> cells.Seen:
         assert self.normal.background is not None
@@ -226,6 +254,14 @@ class Watch:
                 self._go(track, time_s, evidence)
         self._stirred(seen, time_s)
         return seen
+
+    def _learn_look(self, evidence: Evidence, warm: bool) -> None:
+        if evidence.look is not None and evidence.sights is not None:
+            self.normal.bank.offer(evidence.look, evidence.away)
+            if warm and self.watched_s + 1 >= self.warm_up_s:
+                self.normal.bank.settle()
+            known, classes = self.normal.sights, evidence.sights.classes
+            known[classes] = np.maximum(known[classes], evidence.sights.shares)
 
     def _stirred(self, seen: cells.Seen, time_s: float) -> None:
         """Change of what stays about one place, per cell and its surroundings: what passes by is no stir."""
@@ -244,7 +280,7 @@ class Watch:
         """Say where something goes on more lastingly than it ever did, there and (by a third) anywhere."""
         excess = np.log((now + least) / (most + 0.3 * float(most.max()) + least))
         row, column = np.unravel_index(int(np.argmax(excess)), excess.shape)
-        evidence.say(cue, float(excess[row, column]), _cell_box(int(row), int(column), 2))
+        evidence.say(cue, float(excess[row, column]), cell_box(int(row), int(column), 2))
 
     def _go(self, track: Track, time_s: float, evidence: Evidence | None) -> None:
         """One step of a track: remember it for learning, and compare it with what is usual there."""
@@ -262,8 +298,11 @@ class Watch:
         box = _track_box(track)
         self._whereabouts(track, time_s, row, column, box, evidence)
         evidence.say("loiter", time_s - track.anchor[0], box, track.anchor[0])
-        if moving and self.births < RESTLESS * (self.normal.births + LEAST_BIRTHS):
-            self._pace(track, speed, direction_bin(direction), self.known.at(row, column), box, evidence)
+        if moving and not self._rains():
+            self._pace(track, speed, direction_bin(direction), self.known.at(row, column, track.is_wide), box, evidence)
+
+    def _rains(self) -> bool:
+        return self.births >= RESTLESS * (self.normal.births + LEAST_BIRTHS)
 
     def _whereabouts(self, track: Track, time_s: float, row: int, column: int, box: Box, evidence: Evidence) -> None:
         assert self.known is not None
@@ -280,7 +319,10 @@ class Watch:
         track.fast = min(z, track.fast + 1.0)
         evidence.say("fast", track.fast, box, track.born_s)
         total = float(here.flow.sum())
-        share = (here.flow[heading - 1] + here.flow[heading] + here.flow[(heading + 1) % len(here.flow)] + 1) / (total + len(here.flow) / 3)
+        # People walk both ways more often than not, whatever the first few did.
+        doubt = 1.0 if track.is_wide else DOUBT
+        along = here.flow[heading - 1] + here.flow[heading] + here.flow[(heading + 1) % len(here.flow)]
+        share = (along + doubt) / (total + doubt * len(here.flow) / 3)
         against = float(np.log(3 / len(here.flow) / share))
         if against < 0 or np.log(speed) > here.mean - SLOWER:
             track.wrong += (against - track.wrong) * min(1.0, PICTURE_S / WRONG_S)
@@ -301,90 +343,57 @@ class Watch:
             box = ((x - w / 2) / WIDTH, (foot - h) / HEIGHT, (x + w / 2) / WIDTH, foot / HEIGHT)
             evidence.say("still", age_s - usual_s, box, start_s - age_s)
 
-    def _colours(self, colour: NDArray[np.uint8], evidence: Evidence) -> None:
-        """What stands out by its colour alone, and fire."""
-        if not len(colour):
-            return
-        assert self.known is not None
-        if self.tint is None:
-            self.tint_waiting += list(colour)
-            if len(self.tint_waiting) >= TINT_PICTURES:
-                self.tint, self.tint_waiting = cells.Tint.learn(np.stack(self.tint_waiting)), []
-        else:
-            self.tinted = cells.coloured(self.tint, colour[-1], 1 / TINT_S).astype(np.float32)
-            self.tint_s += 1
-            strange = self.tinted * self.known.colourless * (self.tint_s > TINT_SETTLES_S)
-            self.strange_s = np.maximum(0, self.strange_s + np.where(strange > 0, 1, -1)).astype(np.float32)
-            row, column = np.unravel_index(int(np.argmax(self.strange_s)), self.strange_s.shape)
-            lasts_s = float(self.strange_s[row, column])
-            sure = self.normal.seconds / (self.normal.seconds + SURE_S)
-            evidence.say("intrusion", lasts_s * sure, _cell_box(int(row), int(column), 1), evidence.start_s - lasts_s)
-        self._fire(colour, evidence)
-
-    def _fire(self, colour: NDArray[np.uint8], evidence: Evidence) -> None:
-        """A spot that turned red and bright, stays so, and flickers."""
-        for picture in colour:
-            rgb = picture.astype(np.float32)
-            red = np.where((rgb[:, :, 0] > rgb[:, :, 1]) & (rgb[:, :, 0] > 90), rgb[:, :, 0] - rgb[:, :, 2], 0)
-            if self.red is None:
-                self.red = np.stack([red, red, np.zeros_like(red), red])
-            usual, recent, unrest, last = self.red
-            # What drives up in red and stops changes a spot once or twice, a fire in every picture.
-            unrest += (np.minimum(np.abs(red - last), FLICKER_LEVELS) - unrest) * np.float32(0.5 / FLICKER_S)
-            last[:] = red
-            recent += (red - recent) * np.float32(0.5 / FLICKER_S)
-            usual += (recent - usual) * np.float32(0.003 if self.watched_s > 30 else 0.05)
-            burn = np.clip((recent - usual) / 60, 0, 1.5) * np.clip(unrest / 8, 0.3, 1.2)
-            row, column = np.unravel_index(int(np.argmax(burn)), burn.shape)
-            evidence.say("fire", float(burn[row, column]), _cell_box(int(row), int(column), 1))
-
-    def _surprise(self, evidence: Evidence) -> NDArray[np.float32]:
-        """(cues,) how far each value is beyond its tail's beginning, in factors of e of rarity; below 0 nothing is unusual."""
+    def _surprise(self, evidence: Evidence) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """(cues,) how far each value is beyond its tail's beginning, in factors of e of rarity; below 0 nothing is unusual.
+        And what of it trained eyes have lent to what is somewhat unusual by itself."""
         assert self.known is not None
         start, step = self.known.tails
         start = start.copy()
-        for cue, value, x, y in self.normal.exemplars.tolist():
+        for cue, value, left, top, right, bottom in self.normal.exemplars.tolist():
             x0, y0, x1, y1 = evidence.boxes[int(cue)]
-            if max(abs((x0 + x1) / 2 - x), abs((y0 + y1) / 2 - y)) < NEAR:
+            if left - NEAR < (x0 + x1) / 2 < right + NEAR and top - NEAR < (y0 + y1) / 2 < bottom + NEAR:
                 start[int(cue)] = max(start[int(cue)], value * 1.1)
-        return np.asarray((evidence.values - start) / step, np.float32)
+        surprise = np.asarray((evidence.values - start) / step, np.float32)
+        for name in self.without:
+            surprise[CUE[name]] = -9
+        lent = np.zeros_like(surprise)
+        if evidence.strange is not None and "look" not in self.without:
+            look = CUE["look"]
+            for cue in range(len(HEALTH), look):
+                if surprise[cue] > 0:
+                    strange = evidence.strange_at(evidence.boxes[cue])
+                    lent[cue] = min(max(0.0, LENT * (strange - start[look]) / step[look]), LENT_MOST)
+        return surprise + lent, lent
 
-    def _learn(self, values: NDArray[np.float32], surprise: NDArray[np.float32], warm: bool) -> None:
+    def _learn(self, evidence: Evidence, surprise: NDArray[np.float32], warm: bool) -> None:
         """Take the second for normal unless something speaks against it."""
         assert self.normal.background is not None and self.known is not None
         most = float(surprise.max())
-        if warm or most < GUARD:
+        self.uneasy_s = 0.0 if warm or most < GUARD else self.uneasy_s + 1
+        if self.uneasy_s == 0 or self.uneasy_s > ABSORB_S:
             self.normal.seconds += 1
             self.normal.births += (self.births - self.normal.births) / min(self.normal.seconds, 600.0)
             self.normal.stir = np.maximum(self.normal.stir * np.float32(0.9998), self.stir)
-            self.normal.tinted_s += self.tinted
+            self.normal.tinted_s += self.colours.tinted
             self.normal.dwell = np.maximum(self.normal.dwell * np.float32(0.9998), self.dwell)
             self.normal.most = max(self.normal.most * 0.9999, self.crowd)
             steady = self.normal.background.steady_s.reshape(ROWS, CELL_PX, COLUMNS, CELL_PX).max(axis=(1, 3))
             self.normal.still_s = np.maximum(self.normal.still_s, np.where(steady < 60, steady, 0))
+            self._learn_look(evidence, warm)
         else:
+            self.normal.bank.forget()
             for track in self.tracks.active:
                 track.worst = max(track.worst, most)
         if warm:
             self.normal.longest_freeze_s = max(self.normal.longest_freeze_s, self.still_for_s)
         if self.watched_s >= self.warm_up_s * 0.5:
-            self.peak = np.maximum(self.peak, np.where((surprise < GUARD) | warm, values, 0))
+            self.peak = np.maximum(self.peak, np.where((surprise < GUARD) | warm, evidence.values, 0))
             self.peak_s += 1
         if self.peak_s >= PEAK_S:
             self.normal.learn_peaks(self.peak)
             self.peak, self.peak_s = np.zeros(len(NAMES), np.float32), 0.0
 
 
-def _cell_box(row: int, column: int, around: int) -> Box:
-    x0, y0 = max(0, column - around) / COLUMNS, max(0, row - around) / ROWS
-    return x0, y0, min(COLUMNS, column + around + 1) / COLUMNS, min(ROWS, row + around + 1) / ROWS
-
-
 def _track_box(track: Track) -> Box:
     _, x, y, w, h, _ = track.now
     return max(0.0, (x - w / 2) / WIDTH), max(0.0, (y - h / 2) / HEIGHT), min(1.0, (x + w / 2) / WIDTH), min(1.0, (y + h / 2) / HEIGHT)
-
-
-def _blank(start_s: float) -> Second:
-    nothing = Evidence(start_s)
-    return Second(start_s, nothing.values, np.full(len(NAMES), -9, np.float32), nothing.since_s, nothing.boxes, True)
