@@ -27,7 +27,7 @@ class PartSettings:
     """What may be a part, and where."""
 
     intro_s: tuple[float, float] = (8.0, 150.0)  # as intro skippers do; a shorter one is a sting
-    intro_until: float = 0.45  # of the film; a cold open may be long
+    intro_until: float = 0.5  # of the film; a cold open may be long
     intro_until_s: float = 900.0
     recap_s: tuple[float, float] = (8.0, 240.0)
     recap_until_s: float = 300.0  # its begin; at most a quarter of the film
@@ -173,16 +173,20 @@ def _recap(
         (s for one in shared for s in one if s.span.start_s < until_s + settings.recap_s[1] and s.there_s > s.span.start_s + 5),
         key=lambda s: s.span,
     )
+    if any(s.by == "pictures" for one in shared for s in one):  # then pieces are seen; lines that merely sound alike are none
+        pieces = [s for s in pieces if s.by == "pictures"]
     pieces = [s for s in pieces if intro is None or s.span.overlap_s(intro) < s.span.duration_s / 3]
     best: list[Shared] = []
     group: list[Shared] = []
     for piece in pieces:
         if group and piece.span.start_s - max(s.span.end_s for s in group) > settings.recap_gap_s:
             group = []
+        if any(abs(piece.there_s - s.there_s) < 3 and piece.span.start_s > s.span.end_s - 1 for s in group):
+            continue  # one moment there that is like a long shot here
         group.append(piece)
-        if group[0].span.start_s < until_s and len({round(s.lag_s / 3) for s in group}) > len({round(s.lag_s / 3) for s in best}):
+        if group[0].span.start_s < until_s and _sources(group) > _sources(best):
             best = list(group)
-    sources = len({round(s.lag_s / 3) for s in best})
+    sources = _sources(best)
     if sources < 2:
         return None
     span = _snapped(TimeSpan(best[0].span.start_s, max(s.span.end_s for s in best)), shots, measured.duration_s)
@@ -193,6 +197,11 @@ def _recap(
     told = any(phrase in text.lower() for text in said for phrase in TELLING)
     cues += [Cue("words", 1.0, "it says that it is a recap", span)] if told else []
     return _finding("recap", "Recap", span, min(0.98, 0.45 + 0.1 * min(4, sources) + (0.3 if told else 0.0)), tuple(cues))
+
+
+def _sources(pieces: Sequence[Shared]) -> int:
+    """How many places of the others the pieces come from."""
+    return len({round(piece.there_s / 4) for piece in pieces})
 
 
 def _words(measured: Measured) -> list[tuple[TimeSpan, str]]:

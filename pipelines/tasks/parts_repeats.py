@@ -19,7 +19,7 @@ from pipelines.signals.fingerprint import WORD_S, find_repeats
 SOUND_S = 3.0  # shorter stretches of equal sound are chance too often
 APART_S = 600.0  # between the two films laid end to end
 ALIKE = 0.95  # cosine of two encodings of one picture; of one set at another moment it is less, as a rule
-RARE = 0.03  # a picture that meets more of the other film than this is a standing set, and says nothing
+RARE = 0.08  # a picture that meets more of the other film than this is a standing set, and says nothing
 LAG_S = 1.0  # pictures are taken once a second, so one lag may look like its neighbour
 RUN, RUN_GAP_S = 3, 2.5  # pictures of a run at least, and seconds between them at most
 

@@ -21,7 +21,7 @@ from pipelines.tasks.scenes import BLACK_SHARE, Border, find_borders
 from pipelines.tasks.slots_pauses import FAR_S, Pauses, pauses_of
 
 TASK = "slots"
-CROWD_S = 15.0  # a border is compared with those this near: in a montage they all change as much, and none ends a scene
+NEAR_S, ALONE = 5.0, 0.5  # a border is compared with those near it: in a montage all change as much, and none ends a scene
 LONGEST_BLACK_S = 10.0
 FULL_S, CLEAR_FULL_S = 0.5, 1.0  # so much black or silence, so far from speech, says all that it can
 LISTENED_PER_HOUR = 120  # the likeliest places; what is left unheard is refused
@@ -124,8 +124,10 @@ def _places(measured: Measured, shots: Sequence[Shot]) -> list[Place]:
 
 
 def _contrast(at: NDArray[np.float64], strengths: NDArray[np.float64], k: int) -> float:
-    near = (np.abs(at - at[k]) <= CROWD_S) & (np.arange(len(at)) != k)
-    return float(strengths[k] - (strengths[near].mean() if near.any() else 0.0))
+    """How much more a border changes than its neighbours do, who count less with their distance."""
+    weights = np.exp(-np.abs(at - at[k]) / NEAR_S)
+    weights[k] = 0.0
+    return float(strengths[k] - (weights * strengths).sum() / (weights.sum() + ALONE))
 
 
 def _place(measured: Measured, pauses: Pauses, border: Border, contrast: float) -> Place:
