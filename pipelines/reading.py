@@ -48,10 +48,10 @@ class ReadSettings:
     """How much is read. Numbers are of 20 minutes and shrink with the film."""
 
     pictures: int = 40  # 0: read nothing
-    glances: int = 200
+    glances: int = 160
     least: int = 6  # of a film, however short
     least_confidence: float = 0.6
-    side_px: tuple[int, int] = (480, 640)  # the longer side of a picture that is read is no shorter and no longer
+    side_px: tuple[int, int] = (400, 640)  # the longer side of a picture that is read is no shorter and no longer
 
     def reading_most(self, pictures: int) -> ReadSettings:
         """The same with another number of pictures, and as many glances for each."""
@@ -115,8 +115,9 @@ def read_texts(
                 texts += texts_from_json(json.loads(blobs.get(place)))
             except KeyError:
                 read = _Window(film, window, reader, settings, _decoder(hands, film.path, settings, limits), on_progress).texts()
-                blobs.put(place, json.dumps(texts_to_json(read), ensure_ascii=False).encode())
-                texts += read
+                rows = texts_to_json(read)
+                blobs.put(place, json.dumps(rows, ensure_ascii=False).encode())
+                texts += texts_from_json(rows)  # rounded as the next run will find them
     return tuple(joined(texts))
 
 
@@ -291,8 +292,8 @@ def _examined(path: Path) -> tuple[VideoFacts, VideoIndex | None]:
 def size_to_read(width_px: int, height_px: int, side_px: tuple[int, int]) -> tuple[int, int]:
     """The size whose longer side lies within `side_px`, even numbers.
 
-    >>> size_to_read(320, 180, (480, 640)), size_to_read(1080, 1920, (480, 640)), size_to_read(600, 1, (480, 640))
-    ((480, 270), (360, 640), (600, 2))
+    >>> size_to_read(320, 180, (480, 640)), size_to_read(1080, 1920, (480, 640))
+    ((480, 270), (360, 640))
     """
     longer = max(width_px, height_px)
     scale = min(max(longer, side_px[0]), side_px[1]) / longer

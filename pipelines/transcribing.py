@@ -103,9 +103,9 @@ def _lines_of(path: Path, transcriber: Transcriber, blobs: Blobs, key: str, piec
         words = in_worker(hear_piece, path, piece, transcriber)
     else:
         words = words_of(in_worker(read_piece, path, piece), transcriber)
-    lines = as_lines(words, transcriber.engine)
-    blobs.put(place, json.dumps(spoken_to_json(lines), ensure_ascii=False).encode())
-    return tuple(lines)
+    rows = spoken_to_json(as_lines(words, transcriber.engine))
+    blobs.put(place, json.dumps(rows, ensure_ascii=False).encode())
+    return spoken_from_json(rows)  # rounded as the next run will find them
 
 
 def hear_piece(path: Path, piece: TimeSpan, transcriber: Transcriber) -> list[Word]:
