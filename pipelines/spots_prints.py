@@ -93,7 +93,7 @@ def _squeezed(count: int, bar: float) -> NDArray[np.float64]:
     size = 1 - 2 * bar
     begins = count * bar + size * np.arange(count)
     cells = np.arange(count)[:, None]
-    return np.clip(np.minimum(cells + 1, begins + size) - np.maximum(cells, begins), 0, None)
+    return np.asarray(np.clip(np.minimum(cells + 1, begins + size) - np.maximum(cells, begins), 0, None), np.float64)
 
 
 def pack_print(one: Print) -> bytes:
