@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 from model.video import TimeSpan
 from pipelines.series import Series
 from pipelines.tasks.ads_clips import LOOKS, Clips, Joints, look_of
+from pipelines.tasks.ads_eyes import Eyes, eyes_of, pieces_of
 from pipelines.tasks.ads_film import usual_clip_s
 from pipelines.tasks.ads_runs import Film, usual_look
 from pipelines.tasks.ads_sound import Sums, hearing_of, sums_of
 
 Texture = NDArray[np.float32]  # (3, 15, 26): more of a place than one picture shows
+EYES = 64  # numbers of a sketched embedding
 MEL_STEP_S, LEVEL_STEP_S = 0.2, 0.1
 SPOT_LENGTHS_S = (10, 15, 15, 20, 20, 30, 30, 30, 45, 60)
 
@@ -172,13 +174,17 @@ def sketch(seed: int) -> Sketch:
     """A film's measurements and its true breaks and spots, all from the seed."""
     rng = default_rng([seed, 77])
     author = _Author(rng)
-    black_s = None if rng.random() < 0.55 else (0.1, float(rng.uniform(0.2, 1.0)))
+    is_short = bool(rng.random() < 0.35)  # a recording of some minutes with spots spliced into it
+    black_s = None if is_short or rng.random() < 0.55 else (0.1, float(rng.uniform(0.2, 1.0)))
     silent = bool(rng.random() < 0.6)
     count, most = int(rng.choice([0, 1, 2, 3, 4])), int(rng.choice([1, 1, 3, 8]))
+    if is_short:
+        count, most = int(rng.choice([0, 1, 2, 3])), int(rng.choice([1, 1, 1, 2]))
     pool = [author.spot(k, float(rng.choice(SPOT_LENGTHS_S))) for k in range(4)] if rng.random() < 0.15 else []
-    mid_scene = bool(rng.random() < 0.4)
+    mid_scene = bool(rng.random() < (0.7 if is_short else 0.4))
     number = 100
-    programme_s = rng.uniform(6, 20) * 60 * rng.dirichlet(np.full(count + 1, 4.0))
+    total_s = rng.uniform(20 + 25 * count, 240) if is_short else rng.uniform(360, 1200)
+    programme_s = total_s * rng.dirichlet(np.full(count + 1, 4.0))
     for part, seconds in enumerate(programme_s):
         _programme(author, float(seconds))
         if part == count:
@@ -191,6 +197,7 @@ def sketch(seed: int) -> Sketch:
             number += 1
             length_s = float(rng.choice(SPOT_LENGTHS_S)) + float(rng.uniform(-0.5, 0.5)) * (rng.random() < 0.5)
             length_s = length_s if rng.random() < 0.88 else float(rng.uniform(6, 60))
+            length_s = float(rng.uniform(4, 15)) if is_short else length_s
             spot = pool[rng.integers(len(pool))] if pool else author.spot(number, length_s)
             author.add([_renumbered(shot, number) for shot in spot])
             if black_s:
@@ -224,9 +231,10 @@ def _measured(author: _Author) -> Sketch:
     joints = Joints(np.array([e[0] for e in edges]), np.array([e[1] for e in edges]))
     clips = Clips(joints.end_s[:-1], joints.start_s[1:], _looks(author, joints), _changes(author, joints))
     hearing = hearing_of(*_sounds(author)) if rng.random() < 0.87 else None
+    eyes = _eyes(author, joints) if rng.random() < 0.7 else None
     count = len(joints.start_s)
     film = Film(
-        joints, clips, _logo(author), _bars(author), hearing, usual_look(clips), usual_clip_s(clips.length_s),
+        joints, clips, _logo(author), _bars(author), eyes, hearing, usual_look(clips), usual_clip_s(clips.length_s),
         hearing.jumps(joints.at_s) if hearing else np.zeros(count),
         hearing.silences(joints.start_s, joints.end_s) if hearing else np.zeros(count, bool),
     )  # fmt: skip
@@ -266,6 +274,28 @@ def _looks(author: _Author, joints: Joints) -> NDArray[np.float32]:
 def _place(share: float, room: int) -> int:
     share = abs(share) % 2
     return round((2 - share if share > 1 else share) * room)
+
+
+def _eyes(author: _Author, joints: Joints) -> Eyes:
+    """What trained eyes make of it: they tell places apart better than colours do, cameras in a place less well."""
+    rng = author.rng
+    common, place, camera, moment = 1.0, rng.uniform(0.5, 1.2), rng.uniform(0, 0.5), rng.uniform(0.1, 0.4)
+    whole = rng.normal(0, 1, EYES)
+    places: dict[tuple[int, ...], NDArray[np.float64]] = {}
+
+    def kept(*key: int) -> NDArray[np.float64]:
+        return places.setdefault(key, rng.normal(0, 1, EYES))
+
+    starts, ends = joints.end_s[:-1], joints.start_s[1:]
+    begins, length_s, bounds = pieces_of(starts, ends)
+    seen = np.zeros((len(begins), EYES))
+    for row, k in enumerate(_shot_at(author.shots, begins + length_s / 2)):
+        shot = author.shots[k]
+        if shot.texture is not None:
+            angle = kept(id(shot.texture), *(round(3 * v) for v in shot.at))
+            seen[row] = common * whole + place * kept(id(shot.texture)) + camera * angle + moment * rng.normal(0, 1, EYES)
+    embeddings = (seen / np.maximum(np.linalg.norm(seen, axis=1, keepdims=True), 1e-9)).astype(np.float16)
+    return eyes_of(embeddings, bounds, length_s)
 
 
 def _changes(author: _Author, joints: Joints) -> NDArray[np.float64]:

@@ -31,6 +31,10 @@ WORDS = {
     "pace": "it is cut faster",
     "loud": "it is louder",
     "timbre": "it sounds like nothing else in the film",
+    "foreign": "trained eyes see nothing like it elsewhere in the film",
+    "known": "trained eyes know its sets from the rest of the film",
+    "strange": "it looks and sounds like nothing else in the film",
+    "goes_on": "the set before it is the set behind it",
     "return": "the programme goes on behind it where it stopped",
     "resume": "the same picture stands before and behind it",
     "jump": "the sound changes at its ends",
@@ -46,7 +50,8 @@ class AdSettings:
     """What counts as a break."""
 
     least_score: float = 0.5  # breaks less probable than this are not reported
-    least_film_s: float = 60.0  # a shorter video has no programme to compare with
+    least_film_s: float = 20.0  # a shorter video has no programme to compare with
+    least_film_unseen_s: float = 60.0  # the same where no trained eyes have looked
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +87,7 @@ def find_ads(measured: Measured, shots: tuple[Shot, ...], settings: AdSettings =
 def _refusal(measured: Measured, shots: tuple[Shot, ...], settings: AdSettings) -> str | None:
     if measured.get("frame.tiny") is None:
         return "There are no pictures to look for advertising in."
-    if measured.duration_s < settings.least_film_s:
+    if measured.duration_s < (settings.least_film_s if measured.features else settings.least_film_unseen_s):
         return f"With {measured.duration_s:.0f} s the video is too short to tell a programme from advertising."
     if len(shots) < 3:
         return "The picture is never cut to another and back, so nothing is inserted."
@@ -140,10 +145,9 @@ def _findings(judged: Judgement, spots: list[Spot], settings: AdSettings) -> lis
 def _finding(judged: Judgement, kind: str, spots: list[Spot], score: float, label: str) -> Finding:
     film = judged.film
     span = TimeSpan(float(film.joints.at_s[spots[0].first]), float(film.joints.at_s[spots[-1].last + 1]))
-    total = np.sum([spot.contributions for spot in spots], axis=0)
-    cues = tuple(
-        Cue(name, round(float(total[k]), 2), WORDS[name]) for k, name in enumerate(TERMS) if name in WORDS and abs(total[k]) >= 0.05
-    )
+    total = dict(zip(TERMS, np.sum([spot.contributions for spot in spots], axis=0).tolist(), strict=True))
+    total["foreign"] += total.pop("foreign_time")
+    cues = tuple(Cue(name, round(value, 2), WORDS[name]) for name, value in total.items() if name in WORDS and abs(value) >= 0.05)
     strongest = sorted((cue for cue in cues if cue.score > 0.5), key=lambda cue: -cue.score)[:3]
     because = ", ".join(cue.detail for cue in strongest) or "no single cue stands out"
     data = {"spots": len(spots)} | _loudness(film, span)
@@ -176,6 +180,7 @@ def _without(film: Film) -> str:
     missing = [
         name
         for name, is_there in (
+            ("trained eyes", film.eyes is not None),
             ("a logo that comes and goes", film.logo is not None),
             ("sound", film.hearing is not None),
             ("black between scenes", bool(film.joints.is_black.any())),

@@ -8,6 +8,7 @@ from pipelines.findings import Shot
 from pipelines.series import Measured
 from pipelines.signals.logo import Logo, find_logos
 from pipelines.tasks.ads_clips import cut_clips, find_joints
+from pipelines.tasks.ads_eyes import look_through
 from pipelines.tasks.ads_runs import Film, usual_look
 from pipelines.tasks.ads_sound import Sums, listen, sums_of
 
@@ -28,6 +29,7 @@ def gather(measured: Measured, shots: tuple[Shot, ...]) -> Film:
         clips=clips,
         logo=away(find_logos(measured, joints.start_s[1:-1])),
         bars=framing(measured),
+        eyes=look_through(measured, clips.start_s, clips.end_s),
         hearing=hearing,
         usual_look=usual_look(clips),
         usual_clip_s=usual_clip_s(clips.length_s),

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.tasks.ads_clips import Clips, Numbers
+from pipelines.tasks.ads_eyes import Eyes, Likeness, likeness_around
 
 HORIZON = 500  # clips either side in which a place may return: half an hour and more of most films
 ROWS = 256  # clips worked on at a time
@@ -34,9 +35,10 @@ class Window:
     after: NDArray[np.float32]
     copied: NDArray[np.bool_]
     near: NDArray[np.float32]  # (W, W) distances among the window's own clips
+    likeness: Likeness | None  # the same to trained eyes
 
 
-def windows(clips: Clips, reach: int, set_aside: NDArray[np.bool_]) -> Iterator[tuple[range, Window]]:
+def windows(clips: Clips, reach: int, set_aside: NDArray[np.bool_], eyes: Eyes | None = None) -> Iterator[tuple[range, Window]]:
     """(start clips, window) such that all runs from those starts of at most `reach` clips lie in the window.
 
     set_aside: (C,) clips that are no measure of the film: advertising, as far as is known.
@@ -48,11 +50,14 @@ def windows(clips: Clips, reach: int, set_aside: NDArray[np.bool_]) -> Iterator[
         apart = distances(clips.looks[first:stop], clips.looks[low:high])
         weighed = apart * fleeting(clips.length_s[low:high])
         copies = _copies(apart, clips.length_s, first, low)
-        usable = np.where(copies | set_aside[None, low:high], np.inf, weighed)
+        ignored = copies | set_aside[None, low:high]
+        usable = np.where(ignored, np.inf, weighed)
         own = slice(first - low, stop - low)
         before = np.minimum.accumulate(np.pad(usable, ((0, 0), (1, 0)), constant_values=np.inf), axis=1)[:, own]
         after = np.minimum.accumulate(np.pad(usable, ((0, 0), (0, 1)), constant_values=np.inf)[:, ::-1], axis=1)[:, ::-1][:, 1:][:, own]
-        yield range(start, min(count, start + ROWS)), Window(first, before, after, np.asarray(copies.any(axis=1)), apart[:, own])
+        likeness = likeness_around(eyes, slice(first, stop), slice(low, high), ignored) if eyes else None
+        window = Window(first, before, after, np.asarray(copies.any(axis=1)), apart[:, own], likeness)
+        yield range(start, min(count, start + ROWS)), window
 
 
 def fleeting(length_s: Numbers) -> NDArray[np.float32]:

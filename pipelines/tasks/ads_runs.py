@@ -12,11 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.tasks.ads_clips import Clips, Flags, Joints, Numbers
+from pipelines.tasks.ads_eyes import Eyes
 from pipelines.tasks.ads_looks import HORIZON, ROWS, Window, distances, fleeting, windows
 from pipelines.tasks.ads_sound import Hearing, Sums
 
-SHORTEST_S, LONGEST_S = 4.5, 95.0
+SHORTEST_S, LONGEST_S = 3.5, 95.0
 SPARSE_S = 4.0
+ANOTHER_SET, SAME_SET = 0.8, 0.9  # likeness of pictures
 MOST_CLIPS = 110  # of one spot
 USUAL_SHARE = 0.35
 LEAST_USUAL = 4.0  # levels: below it, likeness is a matter of grain
@@ -27,6 +29,12 @@ FEATURES = (
     "bars",  # share of the run framed unlike the film; 0 where the film keeps one frame
     "look",  # log of how far its clips are from the nearest outside, over what is usual
     "look_least",  # the same for its most familiar fifth
+    "seen",  # 1 where trained eyes have looked at the film; without them the next three are 0
+    "foreign",  # how much less like the nearest outside than usual its most familiar fifth is, to trained eyes
+    "known",  # share of it whose set the film shows outside
+    "goes_on",  # `foreign`, where the clips before and behind it show one set
+    "deaf",  # 1 where the film has no sound
+    "outer",  # 1 where the film begins or ends with it
     "return",  # log of how alike the clips before and behind it are, over what is usual
     "resume",  # log of how much nearer the clips on either side are to each other than it is to anything; 0 unless it is novel
     "copy",  # share of it that comes again as a whole
@@ -50,6 +58,7 @@ class Film:
     clips: Clips
     logo: Sums | None
     bars: Sums | None
+    eyes: Eyes | None
     hearing: Hearing | None
     usual_look: float
     usual_clip_s: float
@@ -73,7 +82,8 @@ def describe_runs(film: Film, set_aside: Flags | None = None) -> Iterator[Runs]:
     """
     if len(film.clips.start_s) < 2:
         return
-    for starts, window in windows(film.clips, MOST_CLIPS, np.zeros(len(film.clips.start_s), bool) if set_aside is None else set_aside):
+    aside = np.zeros(len(film.clips.start_s), bool) if set_aside is None else set_aside
+    for starts, window in windows(film.clips, MOST_CLIPS, aside, film.eyes):
         parts = [part for start in starts if (part := _runs_from(film, start, window)) is not None]
         if parts:
             yield Runs(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("first", "last", "features")))
@@ -92,6 +102,9 @@ def _runs_from(film: Film, start: int, window: Window) -> Runs | None:
     columns = {
         "logo": _mean(film.logo, begins, ends),
         **_looks(film, start, lasts, window),
+        **_seen(film.eyes, start, lasts, window),
+        "deaf": np.full(len(lasts), float(film.hearing is None)),
+        "outer": np.maximum(start == 0, lasts == len(clips.start_s) - 1) * 1.0,
         **_sounds(film, start, lasts, begins, ends),
         "bars": _mean(film.bars, begins, ends),
         "pace": np.log(film.usual_clip_s * (lasts - start + 1) / (ends - begins)),
@@ -110,21 +123,38 @@ def _looks(film: Film, start: int, lasts: NDArray[np.int64], window: Window) -> 
     nearest = np.minimum(window.before[low:high, low, None], window.after[low:high, columns])  # (clips, runs)
     novelty = np.log(np.maximum(nearest, 0.5) / film.usual_look)
     novelty = np.where(np.isfinite(novelty), np.clip(novelty, -3, 2), 2)
-    length_s = film.clips.length_s[start : int(lasts[-1]) + 1]
-    inside = np.arange(high - low)[:, None] <= (lasts - start)[None]
-    weight = np.where(inside, length_s[:, None], 0)
-    total = weight.sum(0)
-    order = np.argsort(np.where(inside, novelty, np.inf), axis=0)
-    filled = np.cumsum(np.take_along_axis(weight, order, 0), axis=0)
-    fifth = np.clip(0.2 * total - (filled - np.take_along_axis(weight, order, 0)), 0, np.take_along_axis(weight, order, 0))
-    least = (fifth * np.take_along_axis(novelty, order, 0)).sum(0) / fifth.sum(0)
+    weight = film.clips.length_s[start : int(lasts[-1]) + 1, None] * (np.arange(high - low)[:, None] <= (lasts - start)[None])
+    mean, least = _summed(novelty, weight)
     return {
-        "look": (weight * novelty).sum(0) / total,
+        "look": mean,
         "look_least": least,
         "resume": np.clip(least + _closed(film, start, lasts, window), 0, 3) * np.clip(least, 0, 1),
         "return": _return(film, start, lasts, window),
-        "copy": (weight * window.copied[low:high, None]).sum(0) / total,
+        "copy": (weight * window.copied[low:high, None]).sum(0) / weight.sum(0),
     }
+
+
+def _seen(eyes: Eyes | None, start: int, lasts: NDArray[np.int64], window: Window) -> dict[str, Numbers]:
+    """What trained eyes say of the runs from `start` to each of `lasts`."""
+    if eyes is None or window.likeness is None:
+        return {name: np.zeros(len(lasts)) for name in ("seen", "foreign", "known", "goes_on")}
+    low, high, stops = eyes.bounds[start], eyes.bounds[lasts[-1] + 1], eyes.bounds[lasts + 1]
+    rows = slice(int(low) - window.likeness.first, int(high) - window.likeness.first)
+    alike = window.likeness.outside(rows, start - window.first, lasts + 1 - window.first)
+    weight = eyes.length_s[low:high, None] * (np.arange(low, high)[:, None] < stops[None])
+    _, foreign = _summed(eyes.foreign(alike), weight)
+    closed = np.clip(1 - eyes.foreign(eyes.across(start, lasts)), 0, 1)
+    known = (weight * np.clip((alike - ANOTHER_SET) / (SAME_SET - ANOTHER_SET), 0, 1)).sum(0) / weight.sum(0)
+    return {"seen": np.ones(len(lasts)), "foreign": foreign, "known": known, "goes_on": np.clip(foreign, 0, None) * closed}
+
+
+def _summed(novelty: Numbers, weight: Numbers) -> tuple[Numbers, Numbers]:
+    """(parts, runs) -> (runs,) twice: the mean, and the mean of the fifth of the run that is the least novel."""
+    total = weight.sum(0)
+    order = np.argsort(np.where(weight > 0, novelty, np.inf), axis=0)
+    novelty, sorted_weight = np.take_along_axis(novelty, order, 0), np.take_along_axis(weight, order, 0)
+    fifth = np.clip(0.2 * total - (np.cumsum(sorted_weight, axis=0) - sorted_weight), 0, sorted_weight)
+    return (sorted_weight * novelty).sum(0) / total, (fifth * novelty).sum(0) / fifth.sum(0)
 
 
 def _closed(film: Film, start: int, lasts: NDArray[np.int64], window: Window) -> Numbers:

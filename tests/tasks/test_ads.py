@@ -70,7 +70,7 @@ def test_a_single_spot_in_mid_film_is_found_by_its_looks_alone(tmp_path: Path) -
     assert (found.span.start_s, found.span.end_s) == pytest.approx((240.0, 270.0))
     assert found.score > 0.7
     assert {cue.name for cue in found.evidence} >= {"look_least", "pace", "standard", "still"}
-    assert "without a logo that comes and goes, sound" in result.reason
+    assert "without trained eyes, a logo that comes and goes, sound" in result.reason
 
 
 def test_an_edge_in_black_is_its_middle(tmp_path: Path) -> None:
