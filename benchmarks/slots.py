@@ -158,13 +158,14 @@ def _files(folder: Path, *suffixes: str) -> list[Path]:
 def _photo(path: Path) -> NDArray[np.uint8] | None:
     """At least 1.3 times a film's picture; None where the file is no picture."""
     pixels = cv2.imread(str(path))
-    return None if pixels is None else _at_least(pixels[:, :, ::-1].astype(np.uint8), 1.38)
+    return None if pixels is None else _at_least(np.asarray(pixels[:, :, ::-1], np.uint8), 1.38)
 
 
-def _at_least(pixels: NDArray[np.uint8], times: float) -> NDArray[np.uint8]:
+def _at_least(pixels: NDArray[np.generic], times: float) -> NDArray[np.uint8]:
     scale = max(times * HEIGHT_PX / pixels.shape[0], times * WIDTH_PX / pixels.shape[1])
     return np.asarray(
-        cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR), np.uint8
+        cv2.resize(np.asarray(pixels, np.uint8), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR),
+        np.uint8,
     )
 
 
