@@ -28,11 +28,12 @@ function paintSaid(view, lane, list, tint) {
     const a = view.x(t.start_s),
       b = Math.max(a + 2, view.x(t.end_s));
     if (b < view.gutter || a > view.width) continue;
+    const stays = t.end_s - t.start_s > duration / 2 && list.length > 1; // a channel's logo would cover all others
     pen.globalAlpha = 0.25;
     pen.fillStyle = colour[tint];
-    pen.fillRect(a, lane.top, b - a, lane.height);
+    pen.fillRect(a, stays ? lane.top + lane.height - 3 : lane.top, b - a, stays ? 3 : lane.height);
     pen.globalAlpha = 1;
-    paintText(view, t.text.replace(/\n/g, " · "), t.start_s, t.end_s, lane.top + lane.height / 2, colour.ink);
+    if (!stays) paintText(view, t.text.replace(/\n/g, " · "), t.start_s, t.end_s, lane.top + lane.height / 2, colour.ink);
   }
 }
 
