@@ -133,7 +133,8 @@ def _texts_of(reading: Reading, stretch: Stretch, least_confidence: float) -> li
         letters = sum(len(line.text) for line in block)
         confidence = sum(line.confidence * len(line.text) for line in block) / letters
         text = "\n".join(line.text for line in block)
-        texts.append(ScreenText(_span(box, reading.time_s, stretch), text, confidence, box, kind or _kind(block, box, plain)))
+        span = _span(box, reading.time_s, stretch, rolls=kind == "credits" and plain)
+        texts.append(ScreenText(span, text, confidence, box, kind or _kind(block, box, plain)))
     return texts
 
 
@@ -215,11 +216,15 @@ def _kind(block: Sequence[ReadLine], box: Box, plain: bool) -> str:
 # --- times ------------------------------------------------------------------------------------------------------------------
 
 
-def _span(box: Box, time_s: float, stretch: Stretch) -> TimeSpan:
-    """From when to when the text stands: by the second from the edges, then by a fifth from the grey pictures, or with a cut."""
+def _span(box: Box, time_s: float, stretch: Stretch, *, rolls: bool = False) -> TimeSpan:
+    """From when to when the text stands: by the second from the edges, then by a fifth from the grey pictures, or with a cut.
+
+    rolls: its lines may move, on a plain ground.
+    """
     if not len(stretch.edges):
         return TimeSpan(time_s, min(time_s + 1, max(stretch.span.end_s, time_s + 1e-3)))
-    seconds = stretch.edges.stretch(box, stretch.edges.at(time_s))
+    find = stretch.edges.filled if rolls else stretch.edges.stretch
+    seconds = find(box, stretch.edges.at(time_s))
     times = stretch.edges.times_s
     first, last = float(times[seconds.start]), float(times[seconds.stop - 1])
     start_s = first if seconds.start == 0 else _turn(box, float(times[seconds.start - 1]), first, stretch)

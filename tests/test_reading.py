@@ -253,3 +253,13 @@ def test_what_was_read_without_confidence_is_left_out() -> None:
 def test_likeness_is_deaf_to_case_and_spaces() -> None:
     assert likeness("SUPER SOFT", "super soft!") == 1
     assert likeness("SUPER SOFT", "fresh fish") < 0.5
+
+
+def test_rolling_credits_stand_from_their_first_line_to_their_last() -> None:
+    bits = np.zeros((20, 180, 20), np.uint16)
+    for second in range(5, 15):
+        bits[second, 10 * (second - 5) : 10 * (second - 5) + 60, 6:14] = 0b0101_0101_0101_0101
+    edges = Edges(np.arange(20.0), bits)
+
+    assert edges.filled((0.3, 0.1, 0.7, 0.9), 10) == range(5, 15)
+    assert len(edges.stretch((0.3, 0.1, 0.7, 0.9), 10)) < 10

@@ -20,6 +20,7 @@ LETTERS = (0.12, 0.8)  # share of edge pixels in a cell of letters
 STROKES = 10  # edges that begin in the rows of such a cell
 KEPT = 0.4  # of a cell's edges stand for a second where letters stand still on moving scenery
 STANDS = 0.55  # of the edges of a text are there while it stands; half are there by chance on the busiest ground
+ROLLS = 0.25  # of the edges of credits at their fullest are there while they come and go
 FEW = 12  # edge pixels; fewer tell nothing
 BUSY = 10  # edge pixels of a cell that is not plain
 PLAIN_CELLS = (3, 0.35)  # busy cells of a card: more than a few, and no more than this share of all
@@ -62,6 +63,13 @@ class Edges:
         stands = np.bitwise_count(part & pattern).sum((1, 2), dtype=np.int64) >= STANDS * _count(pattern)
         stands[at] = True
         return range(at - _run(stands[at::-1]) + 1, at + _run(stands[at:]))
+
+    def filled(self, box: Box, at: int) -> range:
+        """The seconds around `at` in which the box's columns hold edges as they do now, wherever these move: for texts that roll."""
+        counts = np.bitwise_count(self.bits[:, :, _inside(box)[1]]).sum((1, 2), dtype=np.int64)
+        holds = counts >= max(FEW, ROLLS * counts[at])
+        holds[at] = True
+        return range(at - _run(holds[at::-1]) + 1, at + _run(holds[at:]))
 
 
 def _count(bits: Bits) -> int:
