@@ -247,7 +247,10 @@ def test_one_text_read_twice_is_one_and_the_surer_reading_stays() -> None:
 
 
 def test_what_was_read_without_confidence_is_left_out() -> None:
-    assert texts_of(Reading(5.0, (line("w#lj", 0.1, 0.1, 0.3, 0.2, 0.4), line("--", 0.1, 0.5, 0.2, 0.6)), 0.2)) == []
+    pole = line("1", 0.7, 0.5, 0.75, 0.7, 0.99)
+
+    assert texts_of(Reading(5.0, (line("w#lj", 0.1, 0.1, 0.3, 0.2, 0.4), line("--", 0.1, 0.5, 0.2, 0.6), pole), 0.2)) == []
+    assert [t.text for t in texts_of(Reading(5.0, (line("出", 0.1, 0.1, 0.2, 0.2, 0.99),), 0.2))] == ["出"]
 
 
 def test_likeness_is_deaf_to_case_and_spaces() -> None:
