@@ -139,9 +139,9 @@ def _texts_of(reading: Reading, stretch: Stretch, least_confidence: float) -> li
 
 
 def _is_legible(line: ReadLine, least: float) -> bool:
-    """Short lines must be surer; a single letter or figure is nearly always a pole, a door or a corner, a single ideograph may be a word."""
+    """Short lines must be surer; a single letter or figure is nearly always a pole or a corner, a single ideograph may be a word."""
     letters = [c for c in line.text if c.isalnum()]
-    if not letters or len(letters) == 1 and letters[0] < "\u2e80":
+    if not letters or (len(letters) == 1 and letters[0] < "\u2e80"):
         return False
     return line.confidence >= (least if len(letters) > 2 else (1 + least) / 2)
 
