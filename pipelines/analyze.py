@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pipelines.corrections import Correction, corrected, latest
 from pipelines.decode_plan import CUTTER_PICTURES, DecodePlan
-from pipelines.encode import Encoding
+from pipelines.encode import Encoding, features_prefix
 from pipelines.findings import Coverage, KeyFrame, Report, Shot, Status, TaskResult, numbered, settings_digest
 from pipelines.glimpses import glimpses_of, lines_of
 from pipelines.interfaces import Blobs, Cutter, Encoder, Meaning, TextReader, Transcriber, UnreadableVideo
@@ -21,7 +21,7 @@ from pipelines.listening import with_voice
 from pipelines.looking import in_worker, regular_file
 from pipelines.profiles import Wanted
 from pipelines.reading import Film
-from pipelines.segments import measure_video
+from pipelines.segments import measure_video, open_measured
 from pipelines.series import Measured, Missing
 from pipelines.signals.shots import find_shots
 from pipelines.stores.database import DatabaseResults
@@ -37,6 +37,7 @@ from pipelines.workers import WorkerDied
 logger = logging.getLogger(__name__)
 SYSTEM = "signals"  # no language model speaks; trained eyes and readers are told in the settings
 READ_BYTES = 1 << 20
+MOST_EPISODES = 6  # that one is compared with: more tell little more, and all are read
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,28 +100,31 @@ def analyze_video(
     *,
     normals: Sequence[Path] = (),
     episodes: Sequence[Path] = (),
+    series: str = "",
     source: str = "",
     run: Run = Run(),
 ) -> Report:
     """Decode, encode, judge and record one file; the same file under the same settings is answered from the store unless `run.again`.
 
     normals: recordings of the source's ordinary life, which anomalies are judged against. episodes: others of its series, where the
-    task parts looks for what they share; one that cannot be read is left out.
+    task parts looks for what they share; one that cannot be read is left out. series: its name, the source where none is given; what
+    the store keeps of that source are episodes too.
     Raises UnreadableVideo (never again), StoreUnavailable (later).
     """
     started = time.monotonic()
-    video = identify(path, source)
+    video = identify(path, source or series)
     ordinary = tuple(identify(normal, video.source) for normal in normals if "anomalies" in wanted.tasks)
     others = _episodes(episodes, video) if "parts" in wanted.tasks else {}
+    kept = _kept_episodes(video, others, wanted, store, senses) if series and "parts" in wanted.tasks else {}
     words = store.results.corrections(source=video.source)
     settings = wanted.settings() | senses.settings() | _normal_settings(wanted, ordinary, words) | _subtitle_settings(path)
-    settings |= {"episodes": sorted(others)} if others else {}
+    settings |= {"episodes": sorted([*others, *kept])} if others or kept else {}
     digest = settings_digest(settings)
     report = None if run.again else store.results.load(video.id, digest)
     if report is None:
         measured, shots = watch(video, wanted, store, senses, run)
         case = Case(measured, shots, wanted, taught(ordinary, words, wanted, store, senses, run), senses.meaning)
-        case = replace(case, episodes=_measured_episodes(others.values(), wanted, store, senses, run))
+        case = replace(case, episodes=(*_measured_episodes(others.values(), wanted, store, senses, run), *kept.values()))
         report = assemble(video, settings, digest, case, judge(case), time.monotonic() - started)
         remember(video, case.measured, case.shots, store, senses)
     report = replace(report, name=path.name)
@@ -282,6 +286,18 @@ def _episodes(paths: Sequence[Path], video: Video) -> dict[str, Video]:
             other = identify(path)
             found[other.id] = other
     found.pop(video.id, None)
+    return found
+
+
+def _kept_episodes(video: Video, others: Mapping[str, Video], wanted: Wanted, store: Store, senses: Senses) -> dict[str, Measured]:
+    """The last ones of the source whose measurements the store still has, without their files; as many as make up MOST_EPISODES."""
+    found: dict[str, Measured] = {}
+    for video_id in store.results.videos(video.source):
+        prefix = series_prefix(video_id, wanted)
+        measured = None if video_id == video.id or video_id in others else open_measured(store.blobs, prefix)
+        if measured is not None and len(others) + len(found) < MOST_EPISODES:
+            features = features_prefix(prefix, wanted.plan, senses.encoder) if senses.encoder else ""
+            found[video_id] = replace(measured, features=features)
     return found
 
 

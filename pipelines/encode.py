@@ -42,7 +42,7 @@ class Encoding:
 
     def __init__(self, encoder: Encoder | None, blobs: Blobs, prefix: str, plan: DecodePlan, cutter: Cutter | None = None) -> None:
         self.blobs, self.pictures = blobs, pictures_prefix(prefix, plan)
-        self.features = _features_prefix(prefix, plan, encoder) if encoder else ""
+        self.features = features_prefix(prefix, plan, encoder) if encoder else ""
         self.cuts = f"{prefix}-{cutter.name}-{cutter.digest}" if cutter else ""
         self.trouble = ""
         self.spans_s: list[tuple[float, float]] = []  # when it worked, on the monotonic clock: shows the overlap with decoding
@@ -98,7 +98,7 @@ class Encoding:
         self.blobs.delete(block_key(self.pictures, block))
 
 
-def _features_prefix(prefix: str, plan: DecodePlan, encoder: Encoder) -> str:
+def features_prefix(prefix: str, plan: DecodePlan, encoder: Encoder) -> str:
     """Another encoder or other pictures give other features."""
     assert plan.eyes is not None
     return f"{prefix}-{encoder.name}-{encoder.digest}-{plan.eyes.rate_hz:g}hz"

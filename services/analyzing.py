@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from pipelines.analyze import Run, Senses, Store, analyze_video
+from pipelines.analyze import MOST_EPISODES, Run, Senses, Store, analyze_video
 from pipelines.exports.registry import export_named
 from pipelines.exports.report_json import report_to_json
 from pipelines.findings import Report
@@ -26,8 +26,6 @@ from services.outputs import write_outputs
 from services.pruning import prune
 from services.tables import report_table
 from services.transcription import with_ears
-
-MOST_EPISODES = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +48,7 @@ class Order:
     speech_model: str = ""
     read: int | None = None  # pictures read for text in 20 minutes; the profile's where None
     slots_per_hour: float | None = None
+    series: str = ""
 
 
 def analyze_all(order: Order, *, as_json: bool) -> int:
@@ -81,7 +80,15 @@ def _analyze_one(video: Path, folder: Path, order: Order, settings: Wanted, stor
     with progress_bars() as progress:
         run = Run(workers=order.workers, again=order.again, progress=progress)
         report = analyze_video(
-            video, settings, store, senses, normals=order.normals, episodes=others_near(video, order.videos), source=order.source, run=run
+            video,
+            settings,
+            store,
+            senses,
+            normals=order.normals,
+            episodes=others_near(video, order.videos),
+            series=order.series,
+            source=order.source,
+            run=run,
         )
         write_outputs(report, video, folder, order.exports, progress)
     return report

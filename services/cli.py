@@ -57,6 +57,9 @@ def analyze(
         ),
     ] = None,
     source: Annotated[str, typer.Option(metavar="NAME", help="The camera or channel: corrections are learned per source.")] = "",
+    series: Annotated[
+        str, typer.Option(metavar="NAME", help="Of which these are episodes: those analysed before under this name are compared with too.")
+    ] = "",
     export: Annotated[
         list[str] | None,
         typer.Option(metavar="FORMAT", help="edl, ffmetadata, vtt, metadata, srt, csv, scores, otio, vmap, slots, json; repeatable."),
@@ -93,7 +96,8 @@ def analyze(
 
     order = Order(
         tuple(videos), out, tuple(task or ()), profile, tuple(normal or ()), source, tuple(export or ()), again, workers, store,
-        tuple(provider or ("cpu",)), shots, speech=speech, speech_model=speech_model, read=read, slots_per_hour=slots_per_hour,
+        tuple(provider or ("cpu",)), shots, speech=speech, speech_model=speech_model, read=read,
+        slots_per_hour=slots_per_hour, series=series,
     )  # fmt: skip
     return analyze_all(order, as_json=json)
 

@@ -119,6 +119,13 @@ class DatabaseResults:
             rows = db.execute(sa.select(_reports.c.video_id, _reports.c.name).order_by(_reports.c.saved_at)).all()
         return {row.video_id: row.name for row in rows}
 
+    def videos(self, source: str) -> list[str]:
+        """Ids of the videos with a report of this source, the last saved first."""
+        when = sa.func.max(_reports.c.saved_at)
+        query = sa.select(_reports.c.video_id).filter_by(source=source).group_by(_reports.c.video_id).order_by(when.desc())
+        with self.session() as db:
+            return list(db.scalars(query))
+
     def findings(
         self,
         *,
