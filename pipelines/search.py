@@ -25,7 +25,7 @@ JOIN_S = 1.5  # hits of one kind this near to each other are one
 SAID_SCORE = {"subtitle": 0.95, "screen": 0.9, "speech": 0.75}  # how sure words of each origin are the words that were meant
 NAME_SCORE = 0.3
 MEANS_NOTHING, MEANS_SAME = 0.35, 0.9  # cosines of wordllama's embeddings: of unlike and of equal sentences
-LEAST_CLASS, LEAST_MEANT = 0.12, 0.1
+LEAST_CLASS, LEAST_MEANT = 0.03, 0.1
 _WORD = re.compile(r"\w+", re.UNICODE)
 _UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
