@@ -40,19 +40,21 @@ def _stretch(group: Sequence[Finding]) -> Marker:
 
 
 def film_parts(report: Report) -> list[Marker]:
-    """Chapters with the ads cut out of them, and the ads, in time order without overlap.
+    """Chapters with the ads and the intro, recap and credits cut out of them, and these, in time order without overlap.
 
-    Where there are ads and no chapters, the programme between them is numbered.
+    Where there are ads or such parts and no chapters, the programme between them is numbered. Players skip parts by these names.
     """
-    ads = ad_breaks(report)
+    breaks = ad_breaks(report)
+    named = [Marker(finding.span, finding.kind.capitalize()) for finding in accepted(report, "parts")]
+    fixed = sorted([*breaks, *(piece for part in _no_overlap(named) for piece in _without(part, breaks))], key=lambda marker: marker.span)
     chapters = _no_overlap([Marker(f.span, one_line(f.label) or "Chapter") for f in accepted(report, "chapters")])
     total_s = report.coverage.seconds_total
-    if not chapters and ads and total_s > 0:
-        between = _without(Marker(TimeSpan(0.0, total_s), ""), ads)
+    if not chapters and fixed and total_s > 0:
+        between = _without(Marker(TimeSpan(0.0, total_s), ""), fixed)
         chapters = [Marker(part.span, f"Part {number}") for number, part in enumerate(between, 1)]
     else:
-        chapters = [part for chapter in chapters for part in _without(chapter, ads)]
-    return _closed_up(sorted([*chapters, *ads], key=lambda marker: marker.span), ads)
+        chapters = [part for chapter in chapters for part in _without(chapter, fixed)]
+    return _closed_up(sorted([*chapters, *fixed], key=lambda marker: marker.span), fixed)
 
 
 def _closed_up(parts: Sequence[Marker], ads: Sequence[Marker]) -> list[Marker]:

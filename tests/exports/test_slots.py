@@ -10,9 +10,10 @@ from xml.etree import ElementTree
 import webvtt
 
 from model.video import TimeSpan
+from pipelines.exports.markers import film_parts
 from pipelines.exports.registry import EXPORTS
 from pipelines.exports.slots import vmap, vtt_slots
-from pipelines.findings import Cue, Finding, Report, Status, TaskResult
+from pipelines.findings import Coverage, Cue, Finding, Report, Status, TaskResult
 from tests.exports import reports
 
 SPACE = {"vmap": "http://www.iab.net/videosuite/vmap"}
@@ -57,3 +58,23 @@ def test_webvtt_covers_the_pause_and_tells_the_instant_and_why() -> None:
 
     assert (cue.start, cue.end) == ("00:00:10.000", "00:00:10.500")
     assert json.loads(cue.text) == {"at_s": 10.25, "rank": 1, "score": 0.9, "reasons": ["black --> for 0.50 s"]}
+
+
+def test_intro_and_credits_are_chapters_of_their_own_that_no_ad_is_part_of() -> None:
+    def part(kind: str, start_s: float, end_s: float) -> Finding:
+        return Finding("parts", kind, TimeSpan(start_s, end_s), 0.9, f"{kind}, long")
+
+    chapters = (
+        Finding("chapters", "chapter", TimeSpan(0, 60), 0.9, "Harbour"),
+        Finding("chapters", "chapter", TimeSpan(60, 100), 0.9, "Sea"),
+    )
+    ads = (Finding("ads", "break", TimeSpan(25, 40), 0.9, "Break"),)
+    tasks = tuple(
+        TaskResult(found[0].task, Status.OK, found) for found in (ads, chapters, (part("intro", 10, 30), part("credits", 90, 100)))
+    )
+
+    parts = film_parts(replace(reports.empty(), tasks=tasks, coverage=Coverage(100, 100)))
+
+    assert [(p.title, p.span.start_s, p.span.end_s) for p in parts] == [
+        ("Harbour", 0, 10), ("Intro", 10, 25), ("Break", 25, 40), ("Harbour", 40, 60), ("Sea", 60, 90), ("Credits", 90, 100),
+    ]  # fmt: skip
