@@ -26,6 +26,7 @@ from pipelines.series import Measured, Missing
 from pipelines.signals.shots import find_shots
 from pipelines.stores.database import DatabaseResults
 from pipelines.stores.seen import SeenShelf
+from pipelines.stores.spots import SpotShelf
 from pipelines.storyboard import key_frames
 from pipelines.subtitles import read_subtitles, sidecars
 from pipelines.tasks.anomalies import Normal, learn_normal
@@ -119,12 +120,14 @@ def analyze_video(
     words = store.results.corrections(source=video.source)
     settings = wanted.settings() | senses.settings() | _normal_settings(wanted, ordinary, words) | _subtitle_settings(path)
     settings |= {"episodes": sorted([*others, *kept])} if others or kept else {}
+    spots = SpotShelf(store.results).all() if "ads" in wanted.tasks else ()
+    settings |= {"spots": sorted(spot.id for spot in spots)} if spots else {}
     digest = settings_digest(settings)
     report = None if run.again else store.results.load(video.id, digest)
     if report is None:
         measured, shots = watch(video, wanted, store, senses, run)
         case = Case(measured, shots, wanted, taught(ordinary, words, wanted, store, senses, run), senses.meaning)
-        case = replace(case, episodes=(*_measured_episodes(others.values(), wanted, store, senses, run), *kept.values()))
+        case = replace(case, spots=spots, episodes=(*_measured_episodes(others.values(), wanted, store, senses, run), *kept.values()))
         report = assemble(video, settings, digest, case, judge(case), time.monotonic() - started)
         remember(video, case.measured, case.shots, store, senses)
     report = replace(report, name=path.name)

@@ -12,7 +12,9 @@ from pipelines.findings import Curve, Shot, TaskResult
 from pipelines.interfaces import Meaning
 from pipelines.profiles import Wanted
 from pipelines.series import Measured, Series
+from pipelines.spots import Spot, known_airings
 from pipelines.tasks.ads import find_ads
+from pipelines.tasks.ads_known import with_known
 from pipelines.tasks.anomalies import Normal, find_anomalies
 from pipelines.tasks.chapters import find_chapters
 from pipelines.tasks.parts import find_parts
@@ -33,13 +35,14 @@ class Case:
     normal: Normal | None = None  # of the source, from other recordings and people's corrections
     meaning: Meaning | None = None  # says how near two texts are in what they mean
     episodes: tuple[Measured, ...] = ()  # others of the same series
+    spots: tuple[Spot, ...] = ()  # that have a name
 
 
 Done = Mapping[str, TaskResult]  # what tasks before this one said: a chapter is a part of the programme, not of its ads
 
 JUDGES: Mapping[str, Callable[[Case, Done], TaskResult]] = {
     "shots": lambda case, done: list_shots(case.measured, case.shots),
-    "ads": lambda case, done: find_ads(case.measured, case.shots, case.wanted.ads),
+    "ads": lambda case, done: with_known(find_ads(case.measured, case.shots, case.wanted.ads), known_airings(case.measured, case.spots)),
     "anomalies": lambda case, done: find_anomalies(case.measured, case.shots, case.wanted.anomalies, case.normal),
     "chapters": lambda case, done: find_chapters(case.measured, programme(case.shots, done), case.wanted.chapters, case.meaning),
     "summary": lambda case, done: summarise(case.measured, programme(case.shots, done), case.meaning),
