@@ -8,7 +8,9 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -68,6 +70,7 @@ class Film:
     path: Path
     measured: Measured
     shots: tuple[Shot, ...]
+    workers: int | None = None  # pictures read at once; as many as cores where None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +111,14 @@ def read_texts(
     """
     texts: list[ScreenText] = []
     windows = _windows(film.measured.duration_s) if settings.pictures and film.measured.clock else []
-    with crew(1, limits) as hands:
+    with crew(1, limits) as hands, ThreadPoolExecutor(film.workers or os.cpu_count() or 1, "read") as pool:
+        decode = _decoder(hands, film.path, settings, limits)
         for number, window in enumerate(windows):
             place = f"{key}/{number:04d}.json"
             try:
                 texts += texts_from_json(json.loads(blobs.get(place)))
             except KeyError:
-                read = _Window(film, window, reader, settings, _decoder(hands, film.path, settings, limits), on_progress).texts()
+                read = _Window(film, window, _Eyes(reader, decode, pool), settings, on_progress).texts()
                 rows = texts_to_json(read)
                 blobs.put(place, json.dumps(rows, ensure_ascii=False).encode())
                 texts += texts_from_json(rows)  # rounded as the next run will find them
@@ -126,6 +130,15 @@ def _windows(duration_s: float) -> list[TimeSpan]:
     return [TimeSpan(k * WINDOW_S, (k + 1) * WINDOW_S if k + 1 < count else duration_s) for k in range(count) if duration_s > 0]
 
 
+@dataclass(frozen=True, slots=True)
+class _Eyes:
+    """How pictures come to be read. decode: moments -> pictures; pool: several are read at once."""
+
+    reader: TextReader
+    decode: Callable[[Sequence[float]], list[Picture]]
+    pool: ThreadPoolExecutor
+
+
 class _Window:
     """One stretch of a film: where letters are, which moments show them, what these say."""
 
@@ -133,12 +146,11 @@ class _Window:
         self,
         film: Film,
         span: TimeSpan,
-        reader: TextReader,
+        eyes: _Eyes,
         settings: ReadSettings,
-        decode: Callable[[Sequence[float]], list[Picture]],
         on_progress: Callable[[float, float], None],
     ) -> None:
-        self.film, self.span, self.reader, self.settings, self.decode, self.on_progress = film, span, reader, settings, decode, on_progress
+        self.film, self.span, self.eyes, self.settings, self.on_progress = film, span, eyes, settings, on_progress
         self.edges = edges_between(film.measured, span)
         self.shots = tuple(s for s in film.shots if s.span.overlap_s(span) > 0)
 
@@ -167,21 +179,19 @@ class _Window:
         return readings
 
     def _read(self, moments: Sequence[float]) -> list[Reading]:
-        readings = []
-        for time_s, pixels in self.decode(moments):
-            lines = tuple(self.reader.read(pixels))
-            readings.append(Reading(time_s, lines, liveliness(pixels, lines)))
-        return readings
+        pictures = self.eyes.decode(moments)
+        found = self.eyes.pool.map(self.eyes.reader.read, [pixels for _, pixels in pictures])
+        return [Reading(at_s, tuple(lines), liveliness(p, lines)) for (at_s, p), lines in zip(pictures, found, strict=True)]
 
     def _sightings(self, grey: Series) -> list[Sighting]:
         """Where glances find letters, each text once."""
         worth = glance_worth(new_letters(self.edges), new_cards(self.edges), self.edges.times_s, self.shots)
         glances = choose_glances(worth, self.settings.budget(self.settings.glances, self.span))
+        at = np.clip(np.searchsorted(grey.times_s, self.edges.times_s[glances] - 1e-3), 0, len(grey) - 1)
+        regions = self.eyes.pool.map(lambda k: self.eyes.reader.find(enlarged(cast(NDArray[np.uint8], grey.values[k]))), at)
         found: list[Sighting] = []
-        for number, k in enumerate(glances):
-            at = int(np.clip(np.searchsorted(grey.times_s, self.edges.times_s[k] - 1e-3), 0, len(grey) - 1))
-            picture = cv2.resize(cast(NDArray[np.uint8], grey.values[at]), None, fx=GLANCE, fy=GLANCE, interpolation=cv2.INTER_CUBIC)
-            for region in self.reader.find(picture.astype(np.uint8)):
+        for number, (k, seen) in enumerate(zip(glances, regions, strict=True)):
+            for region in seen:
                 if not any(k in s.seconds and _covers(s.box, region.box) for s in found):
                     found.append(Sighting(region.box, region.score, self.edges.stretch(region.box, k)))
             self._tell(0.5 * number / len(glances))
@@ -189,6 +199,11 @@ class _Window:
 
     def _tell(self, share: float) -> None:
         self.on_progress(self.span.start_s + share * self.span.duration_s, self.film.measured.duration_s)
+
+
+def enlarged(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(H, W) -> the picture in the size that is glanced at."""
+    return np.asarray(cv2.resize(grey, None, fx=GLANCE, fy=GLANCE, interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
 def glance_worth(letters: NDArray[np.int64], cards: NDArray[np.bool_], times_s: NDArray[np.float64], shots: Sequence[Shot]) -> Numbers:

@@ -32,7 +32,7 @@ NO_EDGES = Edges(np.empty(0), np.empty((0, 180, 20), np.uint16))
 @pytest.fixture(scope="session")
 def reader() -> RapidReader:
     recogniser = locate(READER)
-    return RapidReader(recogniser.with_name("PP-OCRv6_det_small.onnx"), recogniser, READER.name, READER.digest, threads=2)
+    return RapidReader(recogniser.with_name("PP-OCRv6_det_small.onnx"), recogniser, READER.name, READER.digest)
 
 
 def written(text: str, at: tuple[int, int], size: float = 0.6, picture: np.ndarray | None = None) -> np.ndarray:
