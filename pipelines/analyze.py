@@ -157,7 +157,7 @@ def watch(video: Video, wanted: Wanted, store: Store, senses: Senses, run: Run) 
     measured = measure(video, wanted, store, senses, run)
     shots = find_shots(measured)
     place = Place(video.id, wanted.plan.digest, store.blobs)
-    measured = with_texts(Film(video.path, measured, shots), place, senses.reader, wanted.reading, told("reading"))
+    measured = with_texts(Film(video.path, measured, shots, run.workers), place, senses.reader, wanted.reading, told("reading"))
     measured = with_spoken(Talk(video.path, measured, run.workers), place, senses.transcriber, told("listening to"))
     wishes = places_to_hear(measured, shots, wanted.slots) if "slots" in wanted.tasks else []
     return with_voice(video.path, measured, wishes, store.blobs), shots

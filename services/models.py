@@ -91,11 +91,11 @@ def _open_meaning() -> Meaning:
     return WordLlamaMeaning(locate(MEANING), MEANING.name, MEANING.digest)
 
 
-def open_reader(threads: int | None = None) -> RapidReader:
+def open_reader() -> RapidReader:
     """The reader of texts in pictures. Raises WeightsMissing."""
     recogniser = locate(READER)
     detector = installed(READER).locate_file("rapidocr/models/PP-OCRv6_det_small.onnx")
-    return RapidReader(Path(str(detector)), recogniser, READER.name, READER.digest, threads)
+    return RapidReader(Path(str(detector)), recogniser, READER.name, READER.digest)
 
 
 @dataclass(frozen=True, slots=True)
