@@ -28,6 +28,17 @@ def shot_embeddings(measured: Measured, shots: Sequence[Shot]) -> NDArray[np.flo
     return np.asarray(means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-9), np.float32)
 
 
+def pictures_at(measured: Measured, times_s: NDArray[np.float64]) -> NDArray[np.float32] | None:
+    """(len(times_s), D) float32 of length 1: what was seen nearest to each instant."""
+    seen = measured.get(EYES_EMBEDDING)
+    if seen is None or not len(times_s):
+        return None
+    after = np.clip(np.searchsorted(seen.times_s, times_s), 1, max(1, len(seen) - 1))
+    before_is_nearer = times_s - seen.times_s[after - 1] <= seen.times_s[np.minimum(after, len(seen) - 1)] - times_s
+    nearest = np.where(before_is_nearer, after - 1, np.minimum(after, len(seen) - 1))
+    return seen.values[nearest].astype(np.float32)
+
+
 def _rows(times_s: NDArray[np.float64], shot: Shot) -> tuple[int, int]:
     """First and one past the last picture of a shot, at least one."""
     start_s = shot.transition.end_s if shot.transition else shot.span.start_s

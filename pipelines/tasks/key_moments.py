@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from model.video import TimeSpan
 from pipelines.findings import Shot
 from pipelines.series import Measured
+from pipelines.signals.eyes import pictures_at
 from pipelines.signals.tiny import tiny_at
 
 Numbers = NDArray[np.float64]
@@ -20,6 +21,7 @@ Numbers = NDArray[np.float64]
 MOST_CANDIDATES = 900
 EDGE_S = 0.3  # away from a cut, for the first frames of a shot are often blurred by the encoder
 DARK_LUMA, FLAT_SPREAD = 20.0, 8.0
+EYES_LEVELS = 10.0  # a distance of .1 between embeddings, what encoding the same picture twice makes, counts as little as a level of 255
 NEARNESS = 0.3  # how much of the likeness of two moments is their being close in time
 
 
@@ -29,23 +31,30 @@ def storyboard_size(duration_s: float) -> int:
 
 
 def choose_moments(measured: Measured, shots: Sequence[Shot], count: int, parts: Sequence[TimeSpan] = ()) -> list[float]:
-    """At most `count` instants in time order that represent the film best; one of each of `parts` at least where `count` allows.
+    """At most `count` instants in time order that represent the film best; none of `parts` gets a second one before every
+    part has one.
 
     Empty where no picture is worth showing (all black).
     """
     times, quality = _candidates(measured, shots)
     if not len(times):
         return []
-    likeness = _likeness(tiny_at(measured, times.tolist()).astype(np.float64), times, measured.duration_s)
+    likeness = _likeness(_apart(measured, times), times, measured.duration_s)
+    own = _own_part(times, parts)
     chosen: list[int] = []
-    for part in parts[:count]:
-        inside = np.flatnonzero((times >= part.start_s) & (times < part.end_s))
-        if len(inside):
-            chosen.append(_best(likeness, quality, chosen, inside))
     while len(chosen) < min(count, len(times)):
         free = np.setdiff1d(np.arange(len(times)), chosen)
-        chosen.append(_best(likeness, quality, chosen, free))
+        unseen = free[(own[free] >= 0) & ~np.isin(own[free], own[chosen])]
+        chosen.append(_best(likeness, quality, chosen, unseen if len(unseen) else free))
     return sorted(float(times[k]) for k in chosen)
+
+
+def _own_part(times: Numbers, parts: Sequence[TimeSpan]) -> NDArray[np.intp]:
+    """(c,) which part each instant lies in, -1 for none."""
+    own = np.full(len(times), -1)
+    for number, part in enumerate(parts):
+        own[(times >= part.start_s) & (times < part.end_s)] = number
+    return own
 
 
 def _best(likeness: Numbers, quality: Numbers, chosen: list[int], free: NDArray[np.intp]) -> int:
@@ -115,11 +124,18 @@ def _best_of_stretches(times: Numbers, quality: Numbers, duration_s: float) -> t
     return times[kept], quality[kept]
 
 
-def _likeness(tiny: Numbers, times: Numbers, duration_s: float) -> Numbers:
+def _apart(measured: Measured, times: Numbers) -> Numbers:
+    """(c, c) how different two moments look: to trained eyes where there are any, else by their tiny pictures, in levels."""
+    seen = pictures_at(measured, times)
+    looks = tiny_at(measured, times.tolist()).astype(np.float64) if seen is None else seen.astype(np.float64)
+    square = (looks * looks).sum(1)
+    squares = np.maximum(square[:, None] + square[None] - 2 * looks @ looks.T, 0)
+    return np.asarray(np.sqrt(squares / looks.shape[1]) if seen is None else EYES_LEVELS * np.sqrt(squares))
+
+
+def _likeness(apart: Numbers, times: Numbers, duration_s: float) -> Numbers:
     """(c, c) 0..1: how well one moment stands for another, in looks and in time. Looks are told on the film's own scale, so that
     a fixed camera's small differences count as much as a film's large ones."""
-    square = (tiny * tiny).sum(1)
-    apart = np.sqrt(np.maximum(square[:, None] + square[None] - 2 * tiny @ tiny.T, 0) / tiny.shape[1])
     usual = max(1.0, float(np.median(apart)))
     far = np.abs(times[:, None] - times[None]) / max(1.0, duration_s / 10)
     return np.asarray((1 - NEARNESS) * np.exp(-((apart / (0.5 * usual)) ** 2)) + NEARNESS * np.exp(-far))

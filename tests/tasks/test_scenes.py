@@ -8,6 +8,7 @@ from model.video import TimeSpan
 from pipelines.findings import Shot
 from pipelines.series import Measured, Series, pack
 from pipelines.stores.folder import FolderBlobs
+from pipelines.tasks.key_moments import choose_moments
 from pipelines.tasks.scenes import blacks, find_borders, group
 from tests.signals.scenery import measured_film, still
 
@@ -58,3 +59,19 @@ def test_a_black_belongs_to_no_scene_and_the_next_begins_behind_it(tmp_path):
 
 def test_no_border_without_two_shots(tmp_path):
     assert find_borders(Measured(FolderBlobs(tmp_path), "film", 9.0), [Shot(TimeSpan(0, 9), "start")]) == []
+
+
+def test_the_storyboard_shows_what_eyes_tell_apart_each_once(tmp_path):
+    measured, shots = seen(tmp_path, [0, 1, 0, 1, 2, 0, 3, 1])
+
+    moments = choose_moments(measured, shots, 4)
+
+    assert sorted([0, 1, 0, 1, 2, 0, 3, 1][int(t // 5)] for t in moments) == [0, 1, 2, 3]
+
+
+def test_no_scene_gets_a_second_picture_before_every_scene_has_one(tmp_path):
+    measured, shots = seen(tmp_path, [0, 1, 2, 3, 4, 5])
+    scenes = [TimeSpan(0, 20), TimeSpan(20, 25), TimeSpan(25, 30)]
+
+    assert [int(t >= 20) + int(t >= 25) for t in choose_moments(measured, shots, 3, scenes)] == [0, 1, 2]
+    assert len(choose_moments(measured, shots, 2, scenes)) == 2
