@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from pipelines.findings import Finding
 from pipelines.signals.cells import Background
 from pipelines.tasks.anomalies_looks import Bank, look_from_text
-from pipelines.tasks.anomalies_tracks import Track
+from pipelines.tasks.anomalies_tracks import EITHER, TALLER, WIDER, Track
 
 ROWS, COLUMNS, CELL_PX = 18, 32, 5
 DIRECTIONS = 8
+LEARNED_AS = {TALLER: [TALLER, EITHER], WIDER: [WIDER, EITHER], EITHER: [TALLER, WIDER, EITHER]}
 SELDOM = 0.006  # of the tracks: a cell that so few pass is one where nobody goes
 SHORT_PATH = 5  # pictures: what is seen for less is no track to learn from
 PEAK_S = 10.0  # a cue's largest value in so many seconds is one draw of how far it strays
@@ -56,8 +57,8 @@ Grid = NDArray[np.float32]  # (ROWS, COLUMNS)
 class Normal:
     """A camera's ordinary life. Learns from tracks and peaks that nothing speaks against.
 
-    visits, still_s: (ROWS, COLUMNS). Of what is taller than wide and of what is wider (Track.is_wide): flow: (2, ROWS, COLUMNS,
-    DIRECTIONS) how many went each way; pace: (2, 3, ROWS, COLUMNS) count, sum and squares of log speed.
+    visits, still_s: (ROWS, COLUMNS). For each kind of thing (Track.kind), EITHER being all of them: flow: (3, ROWS, COLUMNS,
+    DIRECTIONS) how many went each way; pace: (3, 3, ROWS, COLUMNS) count, sum and squares of log speed.
     peaks: per cue, the largest value of each PEAK_S. exemplars: (n, 6) cue, value, box of alarms that a person called false.
     bank: what each part of the picture has looked like; empty where no encoder has seen the camera.
     sights: (1000,) the largest probability each class of the encoder has had.
@@ -68,8 +69,8 @@ class Normal:
     seconds: float = 0.0
     tracks: int = 0
     visits: NDArray[np.float32] = field(default_factory=lambda: np.zeros((ROWS, COLUMNS), np.float32))
-    flow: NDArray[np.float32] = field(default_factory=lambda: np.zeros((2, ROWS, COLUMNS, DIRECTIONS), np.float32))
-    pace: NDArray[np.float32] = field(default_factory=lambda: np.zeros((2, 3, ROWS, COLUMNS), np.float32))
+    flow: NDArray[np.float32] = field(default_factory=lambda: np.zeros((3, ROWS, COLUMNS, DIRECTIONS), np.float32))
+    pace: NDArray[np.float32] = field(default_factory=lambda: np.zeros((3, 3, ROWS, COLUMNS), np.float32))
     still_s: NDArray[np.float32] = field(default_factory=lambda: np.zeros((ROWS, COLUMNS), np.float32))
     stir: NDArray[np.float32] = field(default_factory=lambda: np.zeros((ROWS, COLUMNS), np.float32))
     tinted_s: NDArray[np.float32] = field(default_factory=lambda: np.zeros((ROWS, COLUMNS), np.float32))
@@ -90,16 +91,17 @@ class Normal:
         self.tracks += 1
         for row, column in {(p[0], p[1]) for p in track.path}:
             self.visits[row, column] += 1
-        wide = int(track.is_wide)
+        kinds = LEARNED_AS[track.kind]
         moving = [p for p in track.path if p[2] > 0]
         seen: dict[tuple[int, int], list[tuple[float, float]]] = {}
         for row, column, speed, direction in moving:
             seen.setdefault((row, column), []).append((speed, direction))
         for (row, column), samples in seen.items():
             speed = float(np.mean([np.log(s) for s, _ in samples]))
-            self.pace[wide, :, row, column] += (1, speed, speed * speed)
+            for kind in kinds:
+                self.pace[kind, :, row, column] += (1, speed, speed * speed)
             for _, direction in samples:
-                self.flow[wide, row, column, direction_bin(direction)] += 1 / len(samples)
+                self.flow[kinds, row, column, direction_bin(direction)] += 1 / len(samples)
 
     def learn_peaks(self, values: NDArray[np.float32]) -> None:
         """values: (cues,) the largest of PEAK_S that nothing speaks against."""
@@ -136,7 +138,7 @@ class Normal:
 class Habits:
     """A normal, smoothed over neighbouring cells and ready to be asked.
 
-    away: (ROWS, COLUMNS) pixels to the nearest visited cell; flow as in Normal, smoothed; count, mean, spread: (2, ROWS, COLUMNS) of
+    away: (ROWS, COLUMNS) pixels to the nearest visited cell; flow as in Normal, smoothed; count, mean, spread: (3, ROWS, COLUMNS) of
     log speed.
     """
 
@@ -151,8 +153,8 @@ class Habits:
     colourless: NDArray[np.bool_]  # where nothing coloured ever passes
     tails: NDArray[np.float32]
 
-    def at(self, row: int, column: int, is_wide: bool) -> Here:
-        place = int(is_wide), row, column
+    def at(self, row: int, column: int, kind: int) -> Here:
+        place = kind, row, column
         return Here(float(self.count[place]), float(self.mean[place]), float(self.spread[place]), self.flow[place])
 
 
@@ -164,6 +166,12 @@ class Here:
     mean: float
     spread: float
     flow: NDArray[np.float32]
+
+    def against(self, heading: int, doubt: float) -> float:
+        """Nats by which no direction in particular explains `heading` better than those seen. doubt: tracks assumed before any."""
+        along = float(self.flow[[heading - 1, heading, (heading + 1) % DIRECTIONS]].sum())
+        share = (along + doubt) / (float(self.flow.sum()) + doubt * DIRECTIONS / 3)
+        return float(np.log(3 / DIRECTIONS / share))
 
 
 def habits(normal: Normal) -> Habits:

@@ -17,7 +17,10 @@ SIZE_SHARE = 0.7
 PACE_S = 0.8  # over which speed is taken
 GROWN = 1.7  # an area that changes by more is two things touching, and no measure of where one of them is
 STEADY = 0.15  # of the way in PACE_S lies in either half of it at the least
-WIDE = 1.2  # times as wide as tall
+TALLER, WIDER, EITHER = range(3)  # kinds of things on the move
+TALL, WIDE = 0.8, 1.5  # times as wide as tall; between them are pairs of people, and vehicles from the front
+EDGE_PX, WIDTH_PX = 1.0, 160.0
+LATELY = 6  # points
 KEPT = 64  # last points of a track
 
 
@@ -43,10 +46,11 @@ class Track:
         return self.seen_s - self.born_s
 
     @property
-    def is_wide(self) -> bool:
-        """Vehicles are wider than they are tall, people taller than wide: they have ways and speeds of their own."""
-        shapes = sorted(p[3] - WIDE * p[4] for p in self.points)
-        return shapes[len(shapes) // 2] > 0
+    def kind(self) -> int:
+        """TALLER than wide, as people are, or WIDER, as vehicles are: they have ways and speeds of their own. EITHER where it may be
+        both, or looks like the one now and like the other before: then another thing was taken for it."""
+        ever, lately = _kind(self.points), _kind(self.points[-LATELY:])
+        return ever if ever == lately else EITHER
 
     @property
     def now(self) -> tuple[float, float, float, float, float, float]:
@@ -141,3 +145,11 @@ def _slower(moved: float, grown: float) -> float:
     """The smaller of what two edges moved, whose middle moved by `moved` while each went outwards by `grown`; 0 if they part."""
     least = abs(moved) - abs(grown)
     return float(np.copysign(least, moved)) if least > 0 else 0.0
+
+
+def _kind(points: list[tuple[float, float, float, float, float, float]]) -> int:
+    """Of the middle one of these boxes, those that the picture's sides cut off left out."""
+    shapes = sorted(p[3] / p[4] for p in points if p[1] - p[3] / 2 > EDGE_PX and p[1] + p[3] / 2 < WIDTH_PX - EDGE_PX)
+    if not shapes or TALL <= shapes[len(shapes) // 2] <= WIDE:
+        return EITHER
+    return WIDER if shapes[len(shapes) // 2] > WIDE else TALLER

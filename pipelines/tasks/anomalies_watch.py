@@ -30,7 +30,7 @@ from pipelines.tasks.anomalies_normal import (
     direction_bin,
     habits,
 )
-from pipelines.tasks.anomalies_tracks import Track, Tracks
+from pipelines.tasks.anomalies_tracks import TALLER, Track, Tracks
 
 WIDTH, HEIGHT = COLUMNS * CELL_PX, ROWS * CELL_PX
 PICTURE_S = 0.2  # between grey pictures
@@ -55,6 +55,7 @@ BIRTHS_S = 3.0
 RESTLESS = 3.0  # times as many tracks that begin as usual: rain, whose drops make no ways,
 LEAST_BIRTHS = 0.3  # or at least so many more a picture
 WRONG_S = 1.0  # how long something must go the wrong way to count by two thirds
+CROSSING_S = 10.0  # longest way through the picture that is told as one: older points may be another thing's
 DOUBT = 3.0  # tracks of people each way that are assumed before any is seen
 SLOWER = 1.0  # log of speed below the usual: what goes slower is hardly under way, and its direction says little
 HABITS_EVERY_S = 20.0
@@ -299,7 +300,7 @@ class Watch:
         self._whereabouts(track, time_s, row, column, box, evidence)
         evidence.say("loiter", time_s - track.anchor[0], box, track.anchor[0])
         if moving and not self._rains():
-            self._pace(track, speed, direction_bin(direction), self.known.at(row, column, track.is_wide), box, evidence)
+            self._pace(track, speed, direction_bin(direction), self.known.at(row, column, track.kind), box, evidence)
 
     def _rains(self) -> bool:
         return self.births >= RESTLESS * (self.normal.births + LEAST_BIRTHS)
@@ -317,16 +318,13 @@ class Watch:
     def _pace(self, track: Track, speed: float, heading: int, here: Here, box: Box, evidence: Evidence) -> None:
         z = (float(np.log(speed)) - here.mean) / here.spread * here.count / (here.count + 2)
         track.fast = min(z, track.fast + 1.0)
-        evidence.say("fast", track.fast, box, track.born_s)
-        total = float(here.flow.sum())
+        since_s = max(track.born_s, track.seen_s - CROSSING_S)
+        evidence.say("fast", track.fast, box, since_s)
         # People walk both ways more often than not, whatever the first few did.
-        doubt = 1.0 if track.is_wide else DOUBT
-        along = here.flow[heading - 1] + here.flow[heading] + here.flow[(heading + 1) % len(here.flow)]
-        share = (along + doubt) / (total + doubt * len(here.flow) / 3)
-        against = float(np.log(3 / len(here.flow) / share))
+        against = here.against(heading, DOUBT if track.kind == TALLER else 1.0)
         if against < 0 or np.log(speed) > here.mean - SLOWER:
             track.wrong += (against - track.wrong) * min(1.0, PICTURE_S / WRONG_S)
-        evidence.say("wrong_way", track.wrong, box, track.born_s)
+        evidence.say("wrong_way", track.wrong, box, since_s)
 
     def _things(self, start_s: float, evidence: Evidence) -> None:
         """What came and stands still; where something left, the ground is taken for background at once."""
