@@ -24,6 +24,7 @@ SAME_TEXT = 0.75  # likeness of two readings of one text
 SAME_PLACE = 0.4  # of their boxes, intersection over union
 GAP_S = 2.0  # a text that is gone for less than this was only misread
 SNAP_S = 0.45  # a text that begins or ends this near a cut does so with it
+FIXTURE = (3, 0.3)  # readings, and share of them, in which a logo stands
 CREDIT_LINES = 5
 PLAIN = 0.05  # share of the picture outside its letters that may be lively on a card
 SLATE = re.compile(
@@ -66,8 +67,26 @@ def liveliness(picture: NDArray[np.uint8], lines: Sequence[ReadLine]) -> float:
 
 def as_texts(readings: Sequence[Reading], stretch: Stretch, least_confidence: float) -> list[ScreenText]:
     """The texts of a stretch, in time order."""
-    found = [text for reading in readings for text in _texts_of(reading, stretch, least_confidence)]
+    logos = fixtures(readings)
+    found = [text for reading in readings for text in _texts_of(reading, stretch, least_confidence, logos)]
     return joined(found)
+
+
+def fixtures(readings: Sequence[Reading]) -> list[ReadLine]:
+    """Lines that stand in the same place time and again, whatever else is shown: a channel's logo is no part of a card."""
+    often = max(FIXTURE[0], FIXTURE[1] * len(readings))
+    found: list[ReadLine] = []
+    for reading in readings:
+        for line in reading.lines:
+            if _is_any(line, found):
+                continue
+            if sum(_is_any(line, other.lines) for other in readings) >= often:
+                found.append(line)
+    return found
+
+
+def _is_any(line: ReadLine, lines: Sequence[ReadLine]) -> bool:
+    return any(_overlap(line.box, k.box) >= SAME_PLACE and likeness(line.text, k.text) >= SAME_TEXT for k in lines)
 
 
 def joined(texts: Sequence[ScreenText]) -> list[ScreenText]:
@@ -120,8 +139,9 @@ def _overlap(one: Box, other: Box) -> float:
 # --- one picture ------------------------------------------------------------------------------------------------------------
 
 
-def _texts_of(reading: Reading, stretch: Stretch, least_confidence: float) -> list[ScreenText]:
-    lines = [line for line in reading.lines if _is_legible(line, least_confidence)]
+def _texts_of(reading: Reading, stretch: Stretch, least_confidence: float, logos: Sequence[ReadLine] = ()) -> list[ScreenText]:
+    legible = [line for line in reading.lines if _is_legible(line, least_confidence)]
+    lines = [line for line in legible if not _is_any(line, logos)]
     plain = reading.lively < PLAIN
     if _are_credits(lines, plain):
         blocks, kind = [lines], "slate" if _is_slate(lines) else "credits"
@@ -135,7 +155,8 @@ def _texts_of(reading: Reading, stretch: Stretch, least_confidence: float) -> li
         text = "\n".join(line.text for line in block)
         span = _span(box, reading.time_s, stretch, rolls=kind == "credits" and plain)
         texts.append(ScreenText(span, text, confidence, box, kind or _kind(block, box, plain)))
-    return texts
+    fixed = (line for line in legible if line not in lines)
+    return texts + [ScreenText(_span(k.box, reading.time_s, stretch), k.text, k.confidence, k.box) for k in fixed]
 
 
 def _is_legible(line: ReadLine, least: float) -> bool:

@@ -18,7 +18,7 @@ from model.video import TimeSpan
 from pipelines.decode_plan import DecodePlan
 from pipelines.findings import Shot
 from pipelines.reading import Film, ReadSettings, Sighting, choose_glances, choose_seconds, read_texts, size_to_read, without_read
-from pipelines.reading_merge import Reading, Stretch, as_texts, grouped, likeness
+from pipelines.reading_merge import Reading, Stretch, as_texts, fixtures, grouped, likeness
 from pipelines.segments import measure_video
 from pipelines.signals.lettering import Edges, edges_between, new_cards
 from pipelines.signals.shots import find_shots
@@ -266,3 +266,15 @@ def test_rolling_credits_stand_from_their_first_line_to_their_last() -> None:
 
     assert edges.filled((0.3, 0.1, 0.7, 0.9), 10) == range(5, 15)
     assert len(edges.stretch((0.3, 0.1, 0.7, 0.9), 10)) < 10
+
+
+def test_a_logo_is_no_part_of_the_cards_it_stands_on() -> None:
+    logo = line("NORD TV", 0.8, 0.04, 0.97, 0.1)
+    names = ("STORK", "ACME", "BREAD")
+    cards = [Reading(10.0 * n, (logo, line(name, 0.3, 0.4, 0.7, 0.6)), 0.0) for n, name in enumerate(names, 1)]
+
+    texts = texts_of(*cards)
+
+    assert [(t.text, t.kind) for t in texts if t.kind == "card"] == [("STORK", "card"), ("ACME", "card"), ("BREAD", "card")]
+    assert {(t.text, t.kind) for t in texts if t.kind != "card"} == {("NORD TV", "text")}
+    assert fixtures(cards[:2]) == []
