@@ -22,6 +22,7 @@ from pipelines.tasks.shots import list_shots
 from pipelines.tasks.slots import find_slots
 from pipelines.tasks.summary import summarise
 
+MOST_ADS = 0.6  # of a video; where more is called advertising, no programme is left that it could interrupt
 CURVES = {"loudness_lufs": "sound.loudness", "motion": "frame.change"}  # drawn on the timeline, one point a second
 
 
@@ -46,8 +47,8 @@ JUDGES: Mapping[str, Callable[[Case, Done], TaskResult]] = {
     "anomalies": lambda case, done: find_anomalies(case.measured, case.shots, case.wanted.anomalies, case.normal),
     "chapters": lambda case, done: find_chapters(case.measured, programme(case.shots, done), case.wanted.chapters, case.meaning),
     "summary": lambda case, done: summarise(case.measured, programme(case.shots, done), case.meaning),
-    "parts": lambda case, done: find_parts(case.measured, case.shots, case.episodes, case.wanted.parts, ad_breaks(done)),
-    "slots": lambda case, done: find_slots(case.measured, programme(case.shots, done), case.wanted.slots, ad_breaks(done)),
+    "parts": lambda case, done: find_parts(case.measured, case.shots, case.episodes, case.wanted.parts, ad_breaks(case.shots, done)),
+    "slots": lambda case, done: find_slots(case.measured, programme(case.shots, done), case.wanted.slots, ad_breaks(case.shots, done)),
 }
 
 
@@ -59,14 +60,20 @@ def judge(case: Case) -> tuple[TaskResult, ...]:
 
 
 def programme(shots: Sequence[Shot], done: Done) -> tuple[Shot, ...]:
-    """The shots that are not mostly inside an ad break, where ads were looked for; all of them where nothing else is left."""
-    breaks = ad_breaks(done)
-    kept = tuple(shot for shot in shots if not any(shot.span.overlap_s(span) > shot.span.duration_s / 2 for span in breaks))
-    return kept or tuple(shots)
+    """The shots that are not mostly inside an ad break, where ads were looked for."""
+    breaks = ad_breaks(shots, done)
+    return tuple(shot for shot in shots if not _is_inside(shot, breaks))
 
 
-def ad_breaks(done: Done) -> list[TimeSpan]:
-    return [finding.span for finding in done["ads"].findings] if "ads" in done else []
+def ad_breaks(shots: Sequence[Shot], done: Done) -> list[TimeSpan]:
+    """Where the ads are, as far as they are breaks in something: none where they leave too little of it."""
+    found = [finding.span for finding in done["ads"].findings] if "ads" in done else []
+    inside_s = sum(shot.span.duration_s for shot in shots if _is_inside(shot, found))
+    return found if inside_s <= MOST_ADS * sum(shot.span.duration_s for shot in shots) else []
+
+
+def _is_inside(shot: Shot, spans: Sequence[TimeSpan]) -> bool:
+    return any(shot.span.overlap_s(span) > shot.span.duration_s / 2 for span in spans)
 
 
 def curves(measured: Measured) -> dict[str, Curve]:

@@ -3,7 +3,7 @@ import numpy as np
 from model.video import TimeSpan
 from pipelines.analyze import overall
 from pipelines.findings import Finding, Shot, Status, TaskResult
-from pipelines.judge import by_second, programme
+from pipelines.judge import ad_breaks, by_second, programme
 from pipelines.series import Missing, Series
 
 SHOTS = tuple(Shot(TimeSpan(start, start + 10)) for start in (0.0, 10.0, 20.0, 30.0))
@@ -21,6 +21,8 @@ def test_chapters_and_summaries_are_about_the_programme_not_its_ads():
 
 def test_a_film_that_is_all_advertising_is_summarised_all_the_same():
     assert programme(SHOTS, ads(TimeSpan(0, 40))) == SHOTS
+    assert ad_breaks(SHOTS, ads(TimeSpan(0, 30))) == []  # so slots need not keep away from it
+    assert ad_breaks(SHOTS, ads(TimeSpan(0, 20))) == [TimeSpan(0, 20)]
 
 
 def test_a_curve_has_the_mean_of_each_second_that_has_a_value():
