@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from model.ocr import RapidReader, ReadLine
+from model.ocr import RapidReader, ReadLine, Region
 from model.registry import READER
 from model.shipped import locate
 from model.video import TimeSpan
@@ -24,6 +24,7 @@ from pipelines.signals.lettering import Edges, edges_between, new_cards
 from pipelines.signals.shots import find_shots
 from pipelines.stores.folder import FolderBlobs
 from pipelines.texts import ScreenText
+from pipelines.wording import Place, with_texts
 
 RATE, WIDTH, HEIGHT = 8, 320, 180
 NO_EDGES = Edges(np.empty(0), np.empty((0, 180, 20), np.uint16))
@@ -278,3 +279,20 @@ def test_a_logo_is_no_part_of_the_cards_it_stands_on() -> None:
     assert [(t.text, t.kind) for t in texts if t.kind == "card"] == [("STORK", "card"), ("ACME", "card"), ("BREAD", "card")]
     assert {(t.text, t.kind) for t in texts if t.kind != "card"} == {("NORD TV", "text")}
     assert fixtures(cards[:2]) == []
+
+
+def test_a_reader_that_fails_costs_the_texts_and_nothing_else(film: tuple[Film, FolderBlobs]) -> None:
+    class Broken:
+        name, digest = "broken", "0"
+
+        def find(self, picture: object) -> list[Region]:
+            raise RuntimeError("no memory left\nfor anything")
+
+        def read(self, picture: object) -> list[ReadLine]:
+            return []
+
+    told = with_texts(film[0], Place("id", "plan", film[1]), Broken(), ReadSettings(), lambda done, total: None)
+
+    assert told.texts == ()
+    assert told.lost == ("the texts in the pictures could not be read: no memory left",)
+    assert with_texts(film[0], Place("id", "plan", film[1]), None, ReadSettings(), lambda done, total: None) is film[0].measured

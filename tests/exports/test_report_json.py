@@ -26,6 +26,7 @@ from pipelines.exports.report_json import (
 )
 from pipelines.findings import Curve, Report, Shot
 from pipelines.interfaces import WrongRequest
+from pipelines.texts import ScreenText, Spoken, Word
 from tests.exports import reports
 
 REPORTS = (reports.broadcast(shots=60), reports.clip(), reports.empty(), reports.broken(), reports.hostile())
@@ -171,3 +172,15 @@ def test_a_shot_keeps_how_surely_and_over_which_stretch_it_began() -> None:
     shots = (Shot(TimeSpan(0, 4), "start"), Shot(TimeSpan(4, 9), "dissolve", TimeSpan(3.5, 4.5), 0.75))
 
     assert report_from_json(checked(report_to_json(replace(reports.clip(), shots=shots)))).shots == shots
+
+
+def test_words_seen_and_heard_come_back_and_reports_without_them_open() -> None:
+    texts = (ScreenText(TimeSpan(1, 3.5), "STORK\nfresh", 0.97, (0.1, 0.3, 0.9, 0.6), "card"),)
+    spoken = (Spoken(TimeSpan(2, 3), "good evening", 0.8, "pocketsphinx 5.1.1", (Word(TimeSpan(2, 2.4), "good", None),)),)
+    report = replace(reports.clip(), texts=texts, spoken=spoken)
+
+    data = json.loads(json.dumps(checked(report_to_json(report))))
+
+    assert (report_from_json(data).texts, report_from_json(data).spoken) == (texts, spoken)
+    del data["texts"], data["spoken"]
+    assert report_from_json(checked(data)).texts == ()
