@@ -11,7 +11,7 @@ from pipelines.signals import cells
 from pipelines.tasks.anomalies_evidence import Evidence, cell_box
 from pipelines.tasks.anomalies_normal import COLUMNS, ROWS
 
-SURE_S = 100.0  # of learning after which nobody having been somewhere counts half
+SURE_S = 150.0  # of learning after which nobody having been somewhere counts half
 TINT_PICTURES = 60
 TINT_S = 40.0
 TINT_SETTLES_S = 30.0

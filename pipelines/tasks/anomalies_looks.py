@@ -19,6 +19,7 @@ NEAREST = 3
 APART = 8  # looks nearer in time are alike whatever they show
 MEAN_S = 3.0  # over which a look is taken: what lasts a moment is mostly noise and rain
 OLDEST = 20  # batches after which older ones count no more in what is usual
+SURE_BATCHES = 6  # of learning, after which what looks strange counts half: in its first minutes every camera shows new things
 LEAST_STRAY = 0.15  # of the usual distance
 SHOWN = 0.01  # of a cell: where less stands out there is nothing to look at
 COMMON = 0.9  # of the cells where nothing stands out: what they changed by is light and weather, and taken from all
@@ -145,7 +146,8 @@ class Gaze:
         beyond = bank.strangeness(away)
         empty = self.shown < SHOWN
         common = float(np.quantile(beyond[empty] if empty.sum() > SIDE else beyond, COMMON if empty.sum() > SIDE else 0.5))
-        return np.where(empty, 0, np.maximum(beyond - max(common, 0.0), 0)).reshape(SIDE, SIDE).astype(np.float32)
+        sure = bank.batches / (bank.batches + SURE_BATCHES)
+        return np.where(empty, 0, np.maximum(beyond - max(common, 0.0), 0) * sure).reshape(SIDE, SIDE).astype(np.float32)
 
 
 def look_to_text(look: NDArray[np.float32]) -> str:

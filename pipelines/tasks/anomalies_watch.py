@@ -60,7 +60,7 @@ DOUBT = 3.0  # tracks of people each way that are assumed before any is seen
 SLOWER = 1.0  # log of speed below the usual: what goes slower is hardly under way, and its direction says little
 HABITS_EVERY_S = 20.0
 NEAR = 0.1  # of the picture: what happens so close to a false alarm of the past is the same thing
-LENT = 1.0  # of the surprise at how something looks is added to what else is surprising about it,
+LENT = 0.5  # of the surprise at how something looks is added to what else is surprising about it,
 LENT_MOST = 3.0  # and no more than this
 
 

@@ -98,7 +98,7 @@ def test_light_that_changes_every_look_makes_none_strange():
     assert gaze.strange(bank, bank.away(gaze.see(lit.reshape(7, 7, WIDTH), shown))).max() < 3
     thing = Gaze()
     strange = thing.strange(bank, bank.away(thing.see(here.reshape(7, 7, WIDTH), shown)))
-    assert strange[3, 3] > 5
+    assert strange[3, 3] > 4
     assert (strange > 0).sum() == 1
 
 
@@ -162,7 +162,7 @@ def test_an_alarm_about_looks_that_was_rejected_does_not_ring_again():
 
 
 def test_a_normal_remembers_looks_after_being_saved():
-    normal = normal_from_bytes(normal_to_bytes(learn_normal(seen(camera(120)))))
+    normal = normal_from_bytes(normal_to_bytes(learn_normal(seen(camera(300)))))
 
     result = find_anomalies(seen(camera(60, striped(20, 44), seed=3)), (), AnomalySettings(), normal)
 
