@@ -14,16 +14,13 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from benchmarks.watching import watched
 from model.video import TimeSpan
-from pipelines.decode_plan import DecodePlan
 from pipelines.evaluation.ad_scores import Verdict, reliability, scored_breaks, table
 from pipelines.evaluation.broadcast import KINDS, make_broadcast
-from pipelines.segments import measure_video
 from pipelines.signals.shots import find_shots
-from pipelines.stores.folder import FolderBlobs
 from pipelines.tasks.ads import AdSettings, find_ads
 
-PLAN = DecodePlan(grey=None)
 EVERYTHING = AdSettings(least_score=0.0)  # for the reliability table; the others count from the default on
 
 
@@ -35,13 +32,14 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=12.0)
     parser.add_argument("--fps", type=int, default=None)
     parser.add_argument("--no-comskip", action="store_true")
+    parser.add_argument("--no-eyes", action="store_true")
     wanted = parser.parse_args()
     wanted.folder.mkdir(parents=True, exist_ok=True)
     ours, theirs = [], []
     for seed in map(int, wanted.seeds.split(",")):
         for kind in wanted.kinds.split(","):
             path, truth = film(wanted.folder, kind, seed, wanted.minutes, wanted.fps)
-            ours.append(judged(path, truth))
+            ours.append(judged(path, truth, eyes=not wanted.no_eyes))
             if shutil.which("comskip") and not wanted.no_comskip:
                 theirs.append(comskip(path, truth))
     reported = [with_score(v, AdSettings().least_score) for v in ours]
@@ -78,9 +76,9 @@ def film(folder: Path, kind: str, seed: int, minutes: float, fps: int | None) ->
     return path, Told(kind, told["duration_s"], *(tuple(TimeSpan(**span) for span in told[name]) for name in ("breaks", "spots")))
 
 
-def judged(path: Path, truth: Told) -> Verdict:
+def judged(path: Path, truth: Told, *, eyes: bool = True) -> Verdict:
     began = time.process_time()
-    measured = measure_video(path, FolderBlobs(path.parent / "series"), path.stem, PLAN)
+    measured = watched(path, path.parent / "series", eyes=eyes)
     result = find_ads(measured, find_shots(measured), EVERYTHING)
     found = tuple((f.span, f.score) for f in result.findings if f.kind == "break")
     print(f"{path.stem}: {len(found)} of {len(truth.breaks)} breaks, judged in {time.process_time() - began:.1f} s of CPU", flush=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,9 @@ from pipelines.tasks.ads_decode import Beliefs, Lattice, believe, best_spots
 from pipelines.tasks.ads_film import gather
 from pipelines.tasks.ads_runs import Film, describe_runs
 from pipelines.tasks.ads_score import FITTED, TERMS, terms
+
+if TYPE_CHECKING:
+    from pipelines.spots import Airing
 
 TASK = "ads"
 SURE = 0.8  # breaks this probable are set aside before the film is looked at again: other ads are no measure of it
@@ -35,6 +39,8 @@ WORDS = {
     "known": "trained eyes know its sets from the rest of the film",
     "strange": "it looks and sounds like nothing else in the film",
     "goes_on": "the set before it is the set behind it",
+    "card": "a brand card is read at its end",
+    "aired": "it is a known spot",
     "return": "the programme goes on behind it where it stopped",
     "resume": "the same picture stands before and behind it",
     "jump": "the sound changes at its ends",
@@ -72,11 +78,16 @@ class Judgement:
     beliefs: Beliefs
 
 
-def find_ads(measured: Measured, shots: tuple[Shot, ...], settings: AdSettings = AdSettings()) -> TaskResult:
-    """Breaks and spots with their probability and evidence, and the probability of advertising second by second."""
+def find_ads(
+    measured: Measured, shots: tuple[Shot, ...], settings: AdSettings = AdSettings(), airings: Sequence[Airing] = ()
+) -> TaskResult:
+    """Breaks and spots with their probability and evidence, and the probability of advertising second by second.
+
+    airings: of known spots (`pipelines.spots.known_airings`).
+    """
     if (refusal := _refusal(measured, shots, settings)) is not None:
         return TaskResult(TASK, Status.EMPTY, reason=refusal)
-    film = gather(measured, shots)
+    film = gather(measured, shots, airings)
     judged = judge(film)
     findings = findings_of(judged, settings)
     status = Status.DEGRADED if measured.missing else Status.OK if findings else Status.EMPTY
@@ -150,8 +161,16 @@ def _finding(judged: Judgement, kind: str, spots: list[Spot], score: float, labe
     cues = tuple(Cue(name, round(value, 2), WORDS[name]) for name, value in total.items() if name in WORDS and abs(value) >= 0.05)
     strongest = sorted((cue for cue in cues if cue.score > 0.5), key=lambda cue: -cue.score)[:3]
     because = ", ".join(cue.detail for cue in strongest) or "no single cue stands out"
-    data = {"spots": len(spots)} | _loudness(film, span)
+    data = {"spots": len(spots)} | _sets(film, slice(spots[0].first, spots[-1].last + 1)) | _loudness(film, span)
     return Finding(TASK, kind, span, round(score, 4), f"{label}, {span.duration_s:.1f} s", because.capitalize() + ".", cues, data)
+
+
+def _sets(film: Film, own: slice) -> dict[str, float]:
+    """How many shots it has, and how many of them are of sets that the film shows elsewhere."""
+    if film.sets is None:
+        return {}
+    elsewhere = np.isin(film.sets[own], np.delete(film.sets, own))
+    return {"shots": len(elsewhere), "shots_seen_elsewhere": int(elsewhere.sum())}
 
 
 def _loudness(film: Film, span: TimeSpan) -> dict[str, float]:

@@ -44,6 +44,11 @@ class Eyes:
     def likeness(self, rows: slice, columns: slice) -> Values:
         return np.asarray(self.embeddings[rows].astype(np.float32) @ self.embeddings[columns].astype(np.float32).T, np.float32)
 
+    def clips(self) -> Values:
+        """(C, D) of length 1: the mean of each clip's pieces, all of a clip being equally long."""
+        sums = np.add.reduceat(self.embeddings.astype(np.float32), self.bounds[:-1], axis=0)
+        return np.asarray(sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-9), np.float32)
+
     def foreign(self, alike: NDArray[np.floating]) -> Numbers:
         """By how much less alike than usual, in steps that mean something in this film: -1 more than usual, 0 as usual, 4 most foreign."""
         return np.clip((self.usual - alike.astype(np.float64)) / max(LEAST_STEP, 2 * self.spread), -1, MOST)

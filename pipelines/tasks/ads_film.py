@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from pipelines.findings import Shot
 from pipelines.series import Measured
 from pipelines.signals.logo import Logo, find_logos
+from pipelines.signals.sets import recurring_sets
 from pipelines.tasks.ads_clips import cut_clips, find_joints
 from pipelines.tasks.ads_eyes import look_through
 from pipelines.tasks.ads_runs import Film, usual_look
 from pipelines.tasks.ads_sound import Sums, listen, sums_of
+
+if TYPE_CHECKING:
+    from pipelines.spots import Airing
 
 FRAME_STEP = 0.025  # bars this alike are the same framing, shares of the picture
 FRAME_USUAL = 0.5  # of the film must be framed alike for another framing to mean anything
@@ -19,22 +26,26 @@ FRAME_AGREED = 0.6  # of what is framed otherwise is framed otherwise in the sam
 DARK_LUMA = 28.0
 
 
-def gather(measured: Measured, shots: tuple[Shot, ...]) -> Film:
+def gather(measured: Measured, shots: tuple[Shot, ...], airings: Sequence[Airing] = ()) -> Film:
     joints = find_joints(measured, shots)
     clips = cut_clips(measured, joints)
     hearing = listen(measured)
+    eyes = look_through(measured, clips.start_s, clips.end_s)
     count = len(joints.start_s)
     return Film(
         joints=joints,
         clips=clips,
         logo=away(find_logos(measured, joints.start_s[1:-1])),
         bars=framing(measured),
-        eyes=look_through(measured, clips.start_s, clips.end_s),
+        eyes=eyes,
+        sets=recurring_sets(eyes.clips()).of if eyes else None,
         hearing=hearing,
         usual_look=usual_look(clips),
         usual_clip_s=usual_clip_s(clips.length_s),
         jumps=hearing.jumps(joints.at_s) if hearing else np.zeros(count),
         silences=hearing.silences(joints.start_s, joints.end_s) if hearing else np.zeros(count, bool),
+        cards=tuple(text.span for text in measured.texts if text.kind == "card"),
+        airings=tuple((airing.span, airing.score) for airing in airings),
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from model.video import TimeSpan
 from pipelines.tasks.ads_clips import Clips, Flags, Joints, Numbers
 from pipelines.tasks.ads_eyes import Eyes
 from pipelines.tasks.ads_looks import HORIZON, ROWS, Window, distances, fleeting, windows
@@ -18,6 +19,8 @@ from pipelines.tasks.ads_sound import Hearing, Sums
 
 SHORTEST_S, LONGEST_S = 3.5, 95.0
 SPARSE_S = 4.0
+CARD_S = 4.0  # before its end, an ad shows whose it is
+AIRED_S = 0.7  # black at a known spot's ends may or may not be part of it
 ANOTHER_SET, SAME_SET = 0.8, 0.9  # likeness of pictures
 MOST_CLIPS = 110  # of one spot
 USUAL_SHARE = 0.35
@@ -35,6 +38,8 @@ FEATURES = (
     "goes_on",  # `foreign`, where the clips before and behind it show one set
     "deaf",  # 1 where the film has no sound
     "outer",  # 1 where the film begins or ends with it
+    "card",  # 1 where a brand card is read at its end; 0 where nobody read
+    "aired",  # the probability that it is a known spot, aired from its first to its last picture
     "return",  # log of how alike the clips before and behind it are, over what is usual
     "resume",  # log of how much nearer the clips on either side are to each other than it is to anything; 0 unless it is novel
     "copy",  # share of it that comes again as a whole
@@ -64,6 +69,9 @@ class Film:
     usual_clip_s: float
     jumps: Numbers  # (J,)
     silences: Flags  # (J,)
+    sets: NDArray[np.int64] | None = None  # (C,) which set each clip is of; None where no encoder has looked
+    cards: tuple[TimeSpan, ...] = ()  # brand cards, as read from the pictures
+    airings: tuple[tuple[TimeSpan, float], ...] = ()  # of known spots, and how sure they are
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +112,8 @@ def _runs_from(film: Film, start: int, window: Window) -> Runs | None:
         **_looks(film, start, lasts, window),
         **_seen(film.eyes, start, lasts, window),
         "deaf": np.full(len(lasts), float(film.hearing is None)),
+        "card": _carded(film.cards, ends),
+        "aired": _aired(film.airings, begins, ends),
         "outer": np.maximum(start == 0, lasts == len(clips.start_s) - 1) * 1.0,
         **_sounds(film, start, lasts, begins, ends),
         "bars": _mean(film.bars, begins, ends),
@@ -191,6 +201,21 @@ def _sounds(film: Film, start: int, lasts: NDArray[np.int64], begins: Numbers, e
         "jump": np.clip(np.minimum(film.jumps[start], film.jumps[lasts + 1]), 0, 4),
         "silence": film.silences[start] + film.silences[lasts + 1] * 1.0,
     }
+
+
+def _carded(cards: tuple[TimeSpan, ...], ends: Numbers) -> Numbers:
+    """A card that goes on behind the end belongs to something else."""
+    found = np.zeros(len(ends))
+    for card in cards:
+        found[(card.end_s > ends - CARD_S) & (card.end_s <= ends + AIRED_S) & (card.start_s < ends)] = 1
+    return found
+
+
+def _aired(airings: tuple[tuple[TimeSpan, float], ...], begins: Numbers, ends: Numbers) -> Numbers:
+    found = np.zeros(len(ends))
+    for span, score in airings:
+        found[(np.abs(begins - span.start_s) <= AIRED_S) & (np.abs(ends - span.end_s) <= AIRED_S)] = score
+    return found
 
 
 def _mean(sums: Sums | None, begins: Numbers, ends: Numbers) -> Numbers:

@@ -24,8 +24,10 @@ UNIT_S, ENOUGH_S, ENOUGH_OF_MARKS_S, CLIP = 15.0, 35.0, 95.0, 2.5
 # What trained eyes say counts in full after QUICK_S: a spot of 4 s is as foreign as one of 40. The last three are constants of films
 # that were seen, and `deaf` one of those without sound, where nothing can be heard to change.
 SEEN = ("foreign", "foreign_time", "goes_on", "known", "strange", "deaf", "seen", "seen_short", "seen_time")
+HELD = ("outer", "card", "aired")  # weighed by hand: no film of the fit shows how they fall
 QUICK_S = 6.0
-TERMS = (*LASTING, "time", *ONCE, *SEEN, "outer", "spot", "short", "long")
+FADING_S, GONE_S = 60.0, 95.0  # longer than this a new scene of the programme is as foreign, and likelier
+TERMS = (*LASTING, "time", *ONCE, *SEEN, *HELD, "spot", "short", "long")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +48,8 @@ FITTED = Weights(
             "logo": 2.31, "bars": 2.00, "look": 0.20, "look_least": 1.88, "copy": 1.66, "pace": 1.15, "loud": 0.21, "timbre": 0.66,
             "time": -2.18, "resume": 1.50, "return": 0.00, "jump": 1.04, "black": 1.90, "silence": 0.00, "standard": 4.81,
             "sparse": 1.50, "still": 3.05, "foreign": 0.99, "foreign_time": 0.29, "goes_on": 0.24, "known": -2.49, "strange": 1.61,
-            "deaf": 4.18, "seen": 0.18, "seen_short": 0.56, "seen_time": -0.78, "outer": -2.00, "spot": -6.28, "short": -2.35,
-            "long": -1.49,
+            "deaf": 4.18, "seen": 0.18, "seen_short": 0.56, "seen_time": -0.78, "outer": -2.00, "card": 1.50, "aired": 14.00,
+            "spot": -6.28, "short": -2.35, "long": -1.49,
         }
     ),
     begin=-6.13,
@@ -61,15 +63,17 @@ def terms(features: NDArray[np.float64], length_s: Numbers) -> NDArray[np.float6
     marks = np.minimum(length_s, ENOUGH_OF_MARKS_S) / UNIT_S
     value = {name: features[:, k] for k, name in enumerate(FEATURES)}
     columns = [np.clip(value[name], -CLIP, CLIP) * (marks if name in MARKS else units) for name in LASTING]
-    columns += [units, *(value[name] for name in ONCE), *_seen(value, length_s, units), value["outer"], np.ones(len(units))]
+    columns += [units, *(value[name] for name in ONCE), *_seen(value, length_s, units)]
+    columns += [*(value[name] for name in HELD), np.ones(len(units))]
     columns += [np.maximum(0, 10 - length_s) / 10, np.maximum(0, length_s - 45) / 30]
     return np.stack(columns, axis=1)
 
 
 def _seen(value: Mapping[str, Numbers], length_s: Numbers, units: Numbers) -> list[Numbers]:
     """The terms SEEN, all 0 where no encoder has looked."""
-    quick, seen = np.minimum(length_s, QUICK_S) / QUICK_S, value["seen"]
+    seen = value["seen"]
+    quick = np.minimum(length_s, QUICK_S) / QUICK_S * np.clip((GONE_S - length_s) / (GONE_S - FADING_S), 0, 1)
     surely = np.clip(value["foreign"], 0, 1)
     by_time = np.clip(value["foreign"], -CLIP, CLIP) * units
     evidence = [value["foreign"] * quick, by_time, value["goes_on"] * quick, value["known"], value["timbre"] * surely * quick]
-    return [*evidence, value["deaf"] * surely, seen, seen * np.maximum(0, 10 - length_s) / 10, seen * units]
+    return [*evidence, value["deaf"] * surely * quick, seen, seen * np.maximum(0, 10 - length_s) / 10, seen * units]

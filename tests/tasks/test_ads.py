@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,8 @@ from pipelines.media import index_video
 from pipelines.series import Measured, Series, pack
 from pipelines.signals.shots import find_shots
 from pipelines.sound import sound_blocks
+from pipelines.spots import Airing, Spot
+from pipelines.spots_prints import print_of
 from pipelines.stores.folder import FolderBlobs
 from pipelines.tasks.ads import AdSettings, find_ads, findings_of, judge
 
@@ -145,3 +148,48 @@ def test_a_painted_film_from_file_to_findings(tmp_path: Path) -> None:
     assert overlap([verdict]).f1 > 0.95
     assert max(edge_errors_s([verdict])) <= 0.6
     assert all("above_programme_lu" in f.data for f in result.findings)
+
+
+def eyed(measured: Measured, shots_s: list[tuple[float, int]]) -> Measured:
+    """The same film as trained eyes see it: every place a direction of its own, a picture a second."""
+    times = np.arange(0, measured.duration_s, 1.0) + 0.5
+    number = np.searchsorted(np.cumsum([length for length, _ in shots_s]), times, side="right").clip(0, len(shots_s) - 1)
+    rng = np.random.default_rng(0)
+    seen = np.array([np.random.default_rng(shots_s[k][1]).normal(0, 1, 64) for k in number]) + rng.normal(0, 0.1, (len(times), 64))
+    seen /= np.linalg.norm(seen, axis=1, keepdims=True)
+    for block in range(int(np.ceil(measured.duration_s / 60))):
+        own = Series(times, seen.astype(np.float16)).within(60 * block, 60 * block + 60)
+        measured.blobs.put(f"eyes/{block:06d}.npz", pack({"eyes.embedding": own}))
+    return replace(measured, features="eyes")
+
+
+def test_a_spot_of_six_seconds_in_a_short_recording_is_found_by_trained_eyes(tmp_path: Path) -> None:
+    film = [(21.0, 1), (6.2, 50), (18.4, 1)]
+    measured, shots = silent_film(tmp_path, film)
+
+    result = find_ads(eyed(measured, film), shots)
+
+    (found,) = [f for f in result.findings if f.kind == "break"]
+    assert (found.span.start_s, found.span.end_s) == pytest.approx((21.0, 27.2))
+    assert (found.data["shots"], found.data["shots_seen_elsewhere"]) == (1, 0)
+    assert {cue.name for cue in found.evidence} >= {"foreign", "goes_on"}
+    assert "trained eyes" not in result.reason
+    assert "too short" in find_ads(measured, shots).reason
+
+
+def test_trained_eyes_flag_nothing_where_the_sets_return(tmp_path: Path) -> None:
+    film = [(4.0, 1), (3.0, 2), (5.0, 1), (4.0, 3), (6.0, 2), (3.0, 1), (5.0, 3), (4.0, 2), (6.0, 1)]
+    measured, shots = silent_film(tmp_path, film)
+
+    assert find_ads(eyed(measured, film), shots).findings == ()
+
+
+def test_a_known_spot_that_is_aired_is_found_though_it_looks_like_the_programme(tmp_path: Path) -> None:
+    measured, shots = silent_film(tmp_path, programme(240, 1))
+    spot = Spot("0" * 64, "Sweets", print_of(measured))
+    airing = Airing(spot, TimeSpan(100.0, 115.0), 0.99, 1.0, 1.0, ())
+
+    (found, _) = find_ads(measured, shots, airings=(airing,)).findings
+
+    assert (found.span.start_s, found.span.end_s) == pytest.approx((100.0, 115.0))
+    assert "it is a known spot" in [cue.detail for cue in found.evidence]
