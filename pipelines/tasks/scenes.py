@@ -30,8 +30,8 @@ SPEECH_GAP_S = 3.0
 BLACK_SHARE = 0.9  # of its pictures' pixels: such a "shot" is a pause between two scenes and belongs to neither
 
 SEEN_SHOTS, SEEN_FORGET_S = 8, 60.0  # with eyes: who belongs together is seen surely, so the memory may be shorter
-ONE_SETTING = 0.3  # from strangers to one setting, cosines of embeddings
-STRANGERS = (0.35, 0.7)  # at least and at most; between them a bit more than shots of this film that lie far apart
+ONE_SETTING = 0.3  # from strangers to one setting, cosines of embeddings; at most three quarters of what is left up to 1
+STRANGERS = (0.35, 0.85)  # at least and at most; between them a bit more than shots of this film that lie far apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +146,12 @@ def _seen_coherence(embeddings: NDArray[np.float32], shots: Sequence[Shot]) -> N
     """One shot that returns from behind the border makes it the middle of a scene, as a reverse shot is; more of them make it surer."""
     starts, ends = (np.array([getattr(shot.span, edge) for shot in shots]) for edge in ("start_s", "end_s"))
     strangers = _strangers(embeddings)
+    apart = min(ONE_SETTING, 0.75 * (1 - strangers))
     out = np.zeros(len(shots) - 1)
     for k in range(len(out)):
         before = slice(max(0, k + 1 - SEEN_SHOTS), k + 1)
         after = slice(k + 1, min(len(shots), k + 1 + SEEN_SHOTS))
-        alike = np.clip((embeddings[before] @ embeddings[after].T - strangers) / ONE_SETTING, 0, 1)
+        alike = np.clip((embeddings[before] @ embeddings[after].T - strangers) / apart, 0, 1)
         alike = alike * np.exp(-np.maximum(0, starts[after][None] - ends[before][:, None]) / SEEN_FORGET_S)
         out[k] = 0.7 * alike.max() + 0.3 * _remembered(alike)
     return out
@@ -158,7 +159,7 @@ def _seen_coherence(embeddings: NDArray[np.float32], shots: Sequence[Shot]) -> N
 
 def _strangers(embeddings: NDArray[np.float32]) -> float:
     """The cosine up to which two shots say nothing of one setting. A film that is all faces, or all grass, has a high one."""
-    if len(embeddings) <= 2 * WINDOW_SHOTS:
+    if len(embeddings) < SEEN_SHOTS:
         return STRANGERS[0]
     far = np.concatenate([(embeddings * np.roll(embeddings, len(embeddings) // part, axis=0)).sum(1) for part in (2, 3)])
     return float(np.clip(np.median(far) + 0.1, *STRANGERS))
