@@ -20,12 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.machine import machine
-from pipelines.analyze import Run, Senses, Store, identify, look_up
 from pipelines.glimpses import KEPT_CLASSES, Glimpses
 from pipelines.profiles import wanted
 from pipelines.sampling import Instants, sample_frames
 from pipelines.search import ClassTexts, Hit, search_like, search_text
 from pipelines.stores.seen import SeenShelf
+from pipelines.watching import Run, Senses, Store, identify, look_up
 from services.models import open_meaning, open_senses
 from services.opening import open_store
 from services.searching import class_notes

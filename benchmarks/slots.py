@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from benchmarks.machine import machine
 from model.video import SOUND_RATE_HZ, TimeSpan
-from pipelines.analyze import Run, Senses, Store, identify, measure
 from pipelines.decode_plan import DecodePlan
 from pipelines.evaluation.edit_scenes import HEIGHT_PX, WIDTH_PX
 from pipelines.evaluation.scene_films import (
@@ -42,6 +41,7 @@ from pipelines.stores.database import DatabaseResults
 from pipelines.stores.folder import FolderBlobs
 from pipelines.tasks.scenes import find_borders
 from pipelines.tasks.slots import SlotSettings, find_slots, judged_places, places_to_hear
+from pipelines.watching import Run, Senses, Store, identify, measure
 from services.models import open_senses
 
 TOLERANCE_S = 0.3

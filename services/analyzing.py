@@ -13,13 +13,15 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from pipelines.analyze import MOST_EPISODES, Run, Senses, Store, analyze_video
+from pipelines.analyze import analyze_video
 from pipelines.exports.registry import export_named
 from pipelines.exports.report_json import report_to_json
 from pipelines.findings import Report
+from pipelines.grounds import MOST_EPISODES, Beside
 from pipelines.interfaces import UnreadableVideo, WrongRequest
 from pipelines.profiles import Wanted, wanted
 from pipelines.stores.folder import FolderBlobs
+from pipelines.watching import Run, Senses, Store
 from services.models import open_senses
 from services.opening import open_store
 from services.outputs import write_outputs
@@ -79,17 +81,8 @@ def analyze_all(order: Order, *, as_json: bool) -> int:
 def _analyze_one(video: Path, folder: Path, order: Order, settings: Wanted, store: Store, senses: Senses) -> Report:
     with progress_bars() as progress:
         run = Run(workers=order.workers, again=order.again, progress=progress)
-        report = analyze_video(
-            video,
-            settings,
-            store,
-            senses,
-            normals=order.normals,
-            episodes=others_near(video, order.videos),
-            series=order.series,
-            source=order.source,
-            run=run,
-        )
+        beside = Beside(order.normals, others_near(video, order.videos), order.series)
+        report = analyze_video(video, settings, store, senses, beside=beside, source=order.source, run=run)
         write_outputs(report, video, folder, order.exports, progress)
     return report
 

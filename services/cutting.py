@@ -7,10 +7,11 @@ from pathlib import Path
 from rich.console import Console
 
 from model.video import TimeSpan
-from pipelines.analyze import Run, analyze_video, identify
+from pipelines.analyze import analyze_video
 from pipelines.exports.cut import clip, cut
 from pipelines.interfaces import WrongRequest
 from pipelines.profiles import wanted
+from pipelines.watching import Run, identify
 from services.analyzing import progress_bars
 from services.models import open_senses
 from services.opening import open_store

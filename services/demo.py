@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from model.video import TimeSpan
-from pipelines.analyze import Run, analyze_video
+from pipelines.analyze import analyze_video
 from pipelines.evaluation.broadcast import make_sample
 from pipelines.evaluation.camera import make_camera
 from pipelines.findings import Finding
@@ -21,6 +21,7 @@ from pipelines.profiles import wanted
 from pipelines.sampling import Instants, sample_frames
 from pipelines.search import ClassTexts, search_like, search_text
 from pipelines.stores.seen import SeenShelf
+from pipelines.watching import Run
 from services.analyzing import progress_bars
 from services.models import open_senses
 from services.opening import open_store

@@ -23,7 +23,7 @@ from model.transnet_v2 import TransNetCutter
 from pipelines.interfaces import Meaning, WrongRequest
 
 if TYPE_CHECKING:  # `longtake models list` needs no pipeline
-    from pipelines.analyze import Senses
+    from pipelines.watching import Senses
 
 T = TypeVar("T")
 
@@ -39,7 +39,7 @@ def open_senses(providers: Sequence[str] = ("cpu",), *, accurate_shots: bool = F
 
     accurate_shots: open the shot detector too, which looks at every frame and takes most of the time.
     """
-    from pipelines.analyze import Senses
+    from pipelines.watching import Senses
 
     missing: list[str] = []
 

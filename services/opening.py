@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pipelines.interfaces import StoreUnavailable
 
 if TYPE_CHECKING:  # `longtake doctor` asks for the folder where a library that the main path imports may be broken
-    from pipelines.analyze import Store
+    from pipelines.watching import Store
 
 
 def default_folder() -> Path:
@@ -20,9 +20,9 @@ def default_folder() -> Path:
 
 def open_store(where: str | None) -> Store:
     """A folder (made when missing), or a database URL; measurements of a database's videos lie in the default folder."""
-    from pipelines.analyze import Store
     from pipelines.stores.database import DatabaseResults
     from pipelines.stores.folder import FolderBlobs
+    from pipelines.watching import Store
 
     is_url = where is not None and "://" in where
     folder = default_folder() if where is None or is_url else Path(where).expanduser()

@@ -18,11 +18,11 @@ from rich.text import Text
 
 from model.registry import CLASS_NAMES
 from model.shipped import WeightsMissing, locate
-from pipelines.analyze import Run, Senses, Store, identify, look_up
 from pipelines.interfaces import UnreadableVideo, WrongRequest
 from pipelines.profiles import wanted
 from pipelines.search import ClassTexts, Hit, search_like, search_text
 from pipelines.stores.seen import SeenShelf
+from pipelines.watching import Run, Senses, Store, identify, look_up
 from services.analyzing import progress_bars
 from services.models import open_meaning, open_senses
 from services.opening import open_store

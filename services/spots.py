@@ -17,14 +17,14 @@ from rich.table import Table
 from rich.text import Text
 
 from model.video import TimeSpan
-from pipelines.analyze import Run, Senses, Store, identify, measure
-from pipelines.analyze import Video as Identified
 from pipelines.exports.markers import one_line
 from pipelines.interfaces import UnreadableVideo, WrongRequest
 from pipelines.profiles import Wanted
 from pipelines.series import Measured
 from pipelines.spots import Airing, Spot, alike, known_airings, spot_of
 from pipelines.stores.spots import SpotShelf
+from pipelines.watching import Run, Senses, Store, identify, measure
+from pipelines.watching import Video as Identified
 from services.analyzing import progress_bars
 from services.looking import print_json
 from services.opening import open_store

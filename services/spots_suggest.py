@@ -11,7 +11,6 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from pipelines.analyze import Store, series_prefix
 from pipelines.interfaces import UnreadableVideo, WrongRequest
 from pipelines.profiles import Wanted
 from pipelines.segments import open_measured
@@ -19,6 +18,7 @@ from pipelines.series import Measured
 from pipelines.spots import known_airings
 from pipelines.spots_suggest import Repeated, unknown_repeats
 from pipelines.stores.spots import SpotShelf
+from pipelines.watching import Store, series_prefix
 from services.looking import print_json
 from services.opening import open_store
 from services.spots import measured_video

@@ -23,8 +23,8 @@ from model.registry import TRANSCRIBER
 from model.shipped import WeightsMissing, locate
 from model.transcribers import SHORTEST_S, EngineMissing, HeardWord, PocketSphinx, find_faster_whisper
 from model.video import SOUND_RATE_HZ
-from pipelines.analyze import Senses
 from pipelines.interfaces import ServiceUnavailable, Transcriber, WrongRequest
+from pipelines.watching import Senses
 
 KEY_VARIABLE = "LONGTAKE_SPEECH_KEY"
 PATH = "/audio/transcriptions"

@@ -1,7 +1,7 @@
 import numpy as np
 
 from model.video import TimeSpan
-from pipelines.analyze import overall
+from pipelines.answer import overall
 from pipelines.findings import Finding, Shot, Status, TaskResult
 from pipelines.judge import ad_breaks, by_second, programme
 from pipelines.series import Missing, Series

@@ -19,7 +19,6 @@ import pytest
 
 from model.transcribers import FasterWhisper, HeardWord
 from model.video import Sound, TimeSpan
-from pipelines.analyze import Senses
 from pipelines.decode_plan import DecodePlan
 from pipelines.evaluation.broadcast_sound import make_voice, speak
 from pipelines.interfaces import ServiceUnavailable, WrongRequest
@@ -28,6 +27,7 @@ from pipelines.series import Measured, Series, pack
 from pipelines.stores.folder import FolderBlobs
 from pipelines.texts import Word
 from pipelines.transcribing import Talk, as_lines, pieces_of_speech, transcribe, words_of
+from pipelines.watching import Senses
 from pipelines.wording import Place, with_spoken
 from services.transcription import KEY_VARIABLE, Service, heard_words, open_pocketsphinx, open_transcriber, with_ears
 
