@@ -19,7 +19,7 @@ from pipelines.tasks.ads_clips import Flags, Numbers
 from pipelines.tasks.ads_decode import Beliefs, Lattice, believe, best_spots
 from pipelines.tasks.ads_film import gather
 from pipelines.tasks.ads_runs import Film, describe_runs
-from pipelines.tasks.ads_score import FITTED, TERMS, terms
+from pipelines.tasks.ads_score import FITTED, TERMS, Weights, terms
 
 if TYPE_CHECKING:
     from pipelines.spots import Airing
@@ -91,7 +91,7 @@ def find_ads(
     judged = judge(film)
     findings = findings_of(judged, settings)
     status = Status.DEGRADED if measured.missing else Status.OK if findings else Status.EMPTY
-    reason = " ".join(filter(None, ["" if findings else "No advertising found.", _without(film), _missing(measured)]))
+    reason = " ".join(filter(None, ["" if findings else "No advertising found.", _without(film, measured), _missing(measured)]))
     return TaskResult(TASK, status, tuple(findings), reason, {"ads": _curve(judged, measured.duration_s)})
 
 
@@ -105,25 +105,25 @@ def _refusal(measured: Measured, shots: tuple[Shot, ...], settings: AdSettings) 
     return None
 
 
-def judge(film: Film) -> Judgement:
+def judge(film: Film, weights: Weights = FITTED) -> Judgement:
     """The likeliest sequence of programme and spots, and how sure it is."""
-    first = _look(film, None)
+    first = _look(film, None, weights)
     aside = np.zeros(len(film.clips.start_s), bool)
     for spots in _breaks(first.spots):
         if _score(first, spots) >= SURE:
             aside[spots[0].first : spots[-1].last + 1] = True
-    return _look(film, aside) if aside.any() and aside.mean() < 0.5 else first
+    return _look(film, aside, weights) if aside.any() and aside.mean() < 0.5 else first
 
 
-def _look(film: Film, set_aside: Flags | None) -> Judgement:
+def _look(film: Film, set_aside: Flags | None, weights: Weights) -> Judgement:
     runs = list(describe_runs(film, set_aside))
     if not runs:
         count = len(film.clips.start_s)
         return Judgement(film, [], Beliefs(np.zeros(0), np.zeros(count), 0.0, 0.0, 0.0))
     first, last = (np.concatenate([getattr(r, name) for r in runs]) for name in ("first", "last"))
     length_s = film.clips.end_s[last] - film.clips.start_s[first]
-    weighed = terms(np.concatenate([r.features for r in runs]), length_s) * FITTED.vector()
-    lattice = Lattice(len(film.clips.start_s), first, last, weighed.sum(axis=1), FITTED.begin, FITTED.follow)
+    weighed = terms(np.concatenate([r.features for r in runs]), length_s) * weights.vector()
+    lattice = Lattice(len(film.clips.start_s), first, last, weighed.sum(axis=1), weights.begin, weights.follow)
     places = {(int(a), int(b)): k for k, (a, b) in enumerate(zip(first, last, strict=True))}
     spots = [Spot(a, b, weighed[places[a, b]]) for a, b in best_spots(lattice)]
     return Judgement(film, spots, believe(lattice))
@@ -195,7 +195,7 @@ def _curve(judged: Judgement, duration_s: float) -> Curve:
     return Curve(tuple(map(float, seconds)), tuple(round(float(p), 3) for p in judged.beliefs.clip[np.maximum(at, 0)]))
 
 
-def _without(film: Film) -> str:
+def _without(film: Film, measured: Measured) -> str:
     missing = [
         name
         for name, is_there in (
@@ -203,6 +203,7 @@ def _without(film: Film) -> str:
             ("a logo that comes and goes", film.logo is not None),
             ("sound", film.hearing is not None),
             ("black between scenes", bool(film.joints.is_black.any())),
+            ("texts on the screen", bool(measured.texts)),
         )
         if not is_there
     ]

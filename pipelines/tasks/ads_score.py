@@ -47,8 +47,8 @@ FITTED = Weights(
         {
             "logo": 2.31, "bars": 2.00, "look": 0.20, "look_least": 1.88, "copy": 1.66, "pace": 1.15, "loud": 0.21, "timbre": 0.66,
             "time": -2.18, "resume": 1.50, "return": 0.00, "jump": 1.04, "black": 1.90, "silence": 0.00, "standard": 4.81,
-            "sparse": 1.50, "still": 3.05, "foreign": 0.99, "foreign_time": 0.29, "goes_on": 0.24, "known": -2.49, "strange": 1.61,
-            "deaf": 4.18, "seen": 0.18, "seen_short": 0.56, "seen_time": -0.78, "outer": -2.00, "card": 1.50, "aired": 14.00,
+            "sparse": 1.50, "still": 3.05, "foreign": 0.76, "foreign_time": 0.57, "goes_on": 0.25, "known": -1.45, "strange": 1.98,
+            "deaf": 5.40, "seen": -0.28, "seen_short": 0.72, "seen_time": -0.81, "outer": -2.00, "card": 1.50, "aired": 14.00,
             "spot": -6.28, "short": -2.35, "long": -1.49,
         }
     ),
