@@ -12,7 +12,7 @@ def shots(places: list[int], grain: float = 0.2, width: int = 64) -> NDArray[np.
     """A shot of each of the places, no two quite alike."""
     rng = np.random.default_rng(1)
     seen = np.array([np.random.default_rng(place).normal(0, 1, width) for place in places]) + rng.normal(0, grain, (len(places), width))
-    return (seen / np.linalg.norm(seen, axis=1, keepdims=True)).astype(np.float32)
+    return np.asarray(seen / np.linalg.norm(seen, axis=1, keepdims=True), np.float32)
 
 
 def test_shot_and_reverse_shot_are_two_sets_that_recur() -> None:
