@@ -43,13 +43,18 @@ Done = Mapping[str, TaskResult]  # what tasks before this one said: a chapter is
 
 JUDGES: Mapping[str, Callable[[Case, Done], TaskResult]] = {
     "shots": lambda case, done: list_shots(case.measured, case.shots),
-    "ads": lambda case, done: with_known(find_ads(case.measured, case.shots, case.wanted.ads), known_airings(case.measured, case.spots)),
+    "ads": lambda case, done: _ads(case),
     "anomalies": lambda case, done: find_anomalies(case.measured, case.shots, case.wanted.anomalies, case.normal),
     "chapters": lambda case, done: find_chapters(case.measured, programme(case.shots, done), case.wanted.chapters, case.meaning),
     "summary": lambda case, done: summarise(case.measured, programme(case.shots, done), case.meaning),
     "parts": lambda case, done: find_parts(case.measured, case.shots, case.episodes, case.wanted.parts, ad_breaks(case.shots, done)),
     "slots": lambda case, done: find_slots(case.measured, programme(case.shots, done), case.wanted.slots, ad_breaks(case.shots, done)),
 }
+
+
+def _ads(case: Case) -> TaskResult:
+    airings = known_airings(case.measured, case.spots)
+    return with_known(find_ads(case.measured, case.shots, case.wanted.ads, airings), airings)
 
 
 def judge(case: Case) -> tuple[TaskResult, ...]:
