@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 from model.video import TimeSpan
 from pipelines.findings import Finding
@@ -37,7 +39,30 @@ def corrected(findings: Sequence[Finding], corrections: Sequence[Correction]) ->
         else:
             out.append(_kept(correction))
         out = [_within(finding, correction) for finding in out]
+    out = [part for finding in out for part in _around_its_spots(finding, out)]
     return tuple(sorted(out, key=lambda f: (f.span.start_s, f.span.end_s)))
+
+
+def _around_its_spots(finding: Finding, findings: Sequence[Finding]) -> list[Finding]:
+    """A break follows what was said of its spots: one that is programme is no part of it, and may part it in two."""
+    if finding.kind != "break" or finding.state != "found":
+        return [finding]
+    spots = [f for f in findings if (f.task, f.kind) == (finding.task, "spot") and f.span.overlap_s(finding.span) > f.span.duration_s / 2]
+    spots = sorted(spots, key=lambda f: f.span)
+    if all(spot.state == "found" for spot in spots):
+        return [finding]
+    groups = [list(group) for is_left, group in groupby(spots, lambda f: f.state != "rejected") if is_left]
+    revision = max(spot.revision for spot in spots)
+    if not groups:
+        return [replace(finding, state="rejected", revision=revision)]
+    return [_break_of(finding, group, number, revision) for number, group in enumerate(groups)]
+
+
+def _break_of(finding: Finding, spots: Sequence[Finding], number: int, revision: int) -> Finding:
+    span = TimeSpan(spots[0].span.start_s, spots[-1].span.end_s)
+    label = f"Ad break, {len(spots)} spot{'s' if len(spots) > 1 else ''}, {span.duration_s:.1f} s"
+    own = finding.id if number == 0 else hashlib.sha256(f"{finding.id}\n{number}".encode()).hexdigest()[:32]
+    return replace(finding, span=span, ticks=None, label=label, id=own, revision=revision, state="corrected")
 
 
 def latest(corrections: Sequence[Correction]) -> list[Correction]:

@@ -123,7 +123,7 @@ def _windows(grids: Sequence[NDArray[np.float32]]) -> tuple[NDArray[np.intp], ND
         worth = (varied >= MOVES) & (clear >= LEAST_CONTRAST)
         owners.append(np.full(int(worth.sum()), number))
         places.append(cuts[worth])
-        vectors.append(windows[worth].reshape(int(worth.sum()), -1))
+        vectors.append(windows[worth].reshape(int(worth.sum()), windows.shape[1] * windows.shape[2]))
     if not vectors:
         return np.zeros(0, np.intp), np.zeros(0, np.intp), np.zeros((0, 1), np.float32)
     joined = np.concatenate(vectors)[:MOST_CUTS]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from services.answering import JsonOption, ProviderOption, StoreOption, answers
+from services.answering import Exit, JsonOption, ProviderOption, StoreOption, answers
 from services.cli_spots import spots
 
 app = typer.Typer(
@@ -269,7 +270,13 @@ def demo(
 def main() -> None:
     # Judging multiplies small matrices; a thread a core that waits for the next one took up to four times the processor time.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    app()
+    try:
+        app()
+    except SystemExit as end:
+        if end.code == Exit.STOPPED:  # nets may still be computing in threads of their own, which abort a program that ends under them
+            sys.stdout.flush(), sys.stderr.flush()
+            os._exit(int(Exit.STOPPED))
+        raise
 
 
 if __name__ == "__main__":

@@ -6,12 +6,13 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 from model.encoders.efficientnet_lite0 import SIZE_PX
 from model.encoders.imagenet import ImageNetEncoder
@@ -51,6 +52,7 @@ def open_senses(providers: Sequence[str] = ("cpu",), *, accurate_shots: bool = F
             return None
 
     encoder = opened(lambda: open_encoder(providers))
+    opened(_class_names)  # the encoder looks without them, but cannot say what it sees
     reader = opened(open_reader)
     cutter = opened(lambda: open_cutter(providers)) if accurate_shots else None
     meaning = opened(_open_meaning)
@@ -58,11 +60,16 @@ def open_senses(providers: Sequence[str] = ("cpu",), *, accurate_shots: bool = F
 
 
 def open_encoder(providers: Sequence[str] = ("cpu",), threads: int | None = None) -> ImageNetEncoder:
-    """The default visual encoder. Raises WeightsMissing, WrongRequest."""
-    graph = prepared(EYES, cache_folder())
+    """The default visual encoder; without names where their package is missing. Raises WeightsMissing, WrongRequest."""
+    net = _opened(prepared(EYES, cache_folder()), providers, threads)
+    with suppress(WeightsMissing):
+        return ImageNetEncoder(net, EYES.name, EYES.digest, SIZE_PX, _class_names())
+    return ImageNetEncoder(net, EYES.name, EYES.digest, SIZE_PX, ())
+
+
+def _class_names() -> tuple[str, ...]:
     names = json.loads(locate(CLASS_NAMES).read_text("utf-8"))
-    net = _opened(graph, providers, threads)
-    return ImageNetEncoder(net, EYES.name, EYES.digest, SIZE_PX, tuple(names[str(k)] for k in range(len(names))))
+    return tuple(names[str(k)] for k in range(len(names)))
 
 
 def open_cutter(providers: Sequence[str] = ("cpu",), threads: int | None = None) -> TransNetCutter:
@@ -142,13 +149,12 @@ def _show(rows: Sequence[_Row], as_json: bool) -> None:
         json.dump({"models": [_plain(row) for row in rows]}, sys.stdout, ensure_ascii=False)
         sys.stdout.write("\n")
         return
-    table = Table("model", "use", "licence", "size", "from", "status")
+    console = Console()
     for row in rows:
         model = row.model
-        size = f"{row.size_bytes / 1e6:.0f} MB" if row.size_bytes else ""
-        table.add_row(model.name, model.use, model.licence, size, f"{model.package} {model.version}", row.status)
-    console = Console()
-    console.print(table)
+        size = f"{row.size_bytes / 1e6:.1f} MB, " if row.size_bytes else ""
+        console.print(Text.assemble((model.name, "bold"), f": {model.use}  ", (row.status, "green" if row.status == "ready" else "yellow")))
+        console.print(Text(f"    {model.source}\n    {size}{model.licence}, {model.package} {model.version}, digest {model.digest}", "dim"))
     for row in rows:
         if row.status != "ready":
             console.print(row.note, style="yellow", highlight=False, markup=False)

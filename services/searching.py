@@ -20,7 +20,7 @@ from model.registry import CLASS_NAMES
 from model.shipped import WeightsMissing, locate
 from pipelines.interfaces import UnreadableVideo, WrongRequest
 from pipelines.profiles import wanted
-from pipelines.search import ClassTexts, Hit, search_like, search_text
+from pipelines.search import ClassTexts, Hit, search_like, search_text, words_of
 from pipelines.stores.seen import SeenShelf
 from pipelines.watching import Run, Senses, Store, identify, look_up
 from services.analyzing import progress_bars
@@ -29,6 +29,7 @@ from services.opening import open_store
 from services.tables import clock
 
 NOTES = "imagenet1k_gpt_names_descriptions.json"  # beside the names
+MOST_WORDS = 100
 LARGEST_PIXELS = 100_000_000  # of a query picture: more than any camera's, less than a bomb's
 
 
@@ -54,7 +55,20 @@ def show_hits(query: Query, *, as_json: bool) -> None:
     only = _looked_up(query, shelf, senses, store) if query.videos else None
     hits = _by_picture(picture, shelf, senses, only) if picture is not None else _by_text(query.text or "", shelf, senses, only)
     kept = [hit for hit in hits if hit.score >= query.min_score][: query.limit]
-    _print_json(kept) if as_json else _print_table(kept, senses)
+    _print_json(kept) if as_json else _print_table(kept, senses, _nothing(query, shelf, only))
+
+
+def _nothing(query: Query, shelf: SeenShelf, only: Collection[str] | None) -> str:
+    """What was looked through in vain."""
+    codes = shelf.codes(only)
+    if not codes:
+        return "Nothing found: the store holds no video yet that could be searched. Name some: longtake search VIDEO... --text WORDS"
+    unseen = sum(not len(rows) for rows in codes.values())
+    blind = f" {unseen} of them no encoder has seen; `longtake analyze --again` looks." if unseen else ""
+    if query.like:
+        return f"Nothing found: no moment of {len(codes)} videos looks like {query.like.name}.{blind}"
+    where = "their subtitles, screen texts, transcripts and file names, and (in English) what they mean and show"
+    return f"Nothing found in {len(codes)} videos: {where}, were looked through.{blind}"
 
 
 def _looked_up(query: Query, shelf: SeenShelf, senses: Senses, store: Store) -> list[str]:
@@ -101,8 +115,9 @@ def _by_picture(picture: NDArray[np.uint8], shelf: SeenShelf, senses: Senses, on
 
 
 def _by_text(text: str, shelf: SeenShelf, senses: Senses, only: Collection[str] | None) -> list[Hit]:
-    if not text.strip():
-        raise WrongRequest("there are no words to search for")
+    count = len(words_of(text))
+    if not count or count > MOST_WORDS:
+        raise WrongRequest(f"{count} words to search for; a search takes 1 to {MOST_WORDS}")
     names = senses.encoder.class_names if senses.encoder else ()
     return search_text(text, shelf, ClassTexts(names, class_notes(len(names))), open_meaning(), only)
 
@@ -127,12 +142,12 @@ def _print_json(hits: list[Hit]) -> None:
     sys.stdout.write("\n")
 
 
-def _print_table(hits: list[Hit], senses: Senses) -> None:
+def _print_table(hits: list[Hit], senses: Senses, nothing: str) -> None:
     console = Console()
     for sentence in senses.missing:
         Console(stderr=True).print(f"longtake: {sentence}", style="yellow", highlight=False, markup=False, soft_wrap=True)
     if not hits:
-        console.print("Nothing found. Subtitles, screen texts, transcripts, pictures and file names were looked through.")
+        console.print(nothing, highlight=False)
         return
     console.print(hits_table(hits))
 

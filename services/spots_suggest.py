@@ -50,7 +50,8 @@ def suggest_spots(store: str | None, videos: Sequence[Path], *, as_json: bool) -
     elif told:
         for one in told:
             head = f"{len(one['airings'])} airings of {one['length_s']:.2f} s, known by {' and '.join(one['known_by'])}: {_places(one)}"
-            Console().print(Text(f"{head}\n    {one['command']}"), soft_wrap=True)  # a line that is folded cannot be pasted
+            where = f" --store {shlex.quote(store)}" if store else ""
+            Console().print(Text(f"{head}\n    {one['command']}{where}"), soft_wrap=True)  # a line that is folded cannot be pasted
     else:
         Console().print(f"nothing unknown comes again in {len(films)} videos")
     return 3 if bad else 0

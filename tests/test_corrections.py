@@ -64,3 +64,35 @@ def test_spots_go_with_their_break():
         (TimeSpan(50, 60), "found"),
     ]
     assert [f.state for f in gone] == ["rejected", "rejected", "rejected", "rejected", "found"]
+
+
+def on_spot(start_s: float, end_s: float, **changes: object) -> Correction:
+    return replace(word(TimeSpan(start_s, end_s)), finding=spot(start_s, end_s), **changes)
+
+
+FOUND = [ad(10, 40), spot(10, 20), spot(20, 30), spot(30, 40)]
+
+
+def breaks(corrections: list[Correction]) -> list[tuple[float, float, str, str]]:
+    return [(f.span.start_s, f.span.end_s, f.state, f.label) for f in corrected(FOUND, corrections) if f.kind == "break"]
+
+
+def test_a_rejected_spot_is_no_longer_part_of_its_break():
+    assert breaks([on_spot(30, 40, rejected=True)]) == [(10, 30, "corrected", "Ad break, 2 spots, 20.0 s")]
+    assert breaks([on_spot(20, 30, rejected=True)]) == [
+        (10, 20, "corrected", "Ad break, 1 spot, 10.0 s"),
+        (30, 40, "corrected", "Ad break, 1 spot, 10.0 s"),
+    ]
+    assert [state for *_, state, _ in breaks([on_spot(a, a + 10, rejected=True) for a in (10, 20, 30)])] == ["rejected"]
+
+
+def test_a_break_reaches_as_far_as_its_spots_were_said_to():
+    assert breaks([on_spot(10, 20, span=TimeSpan(9.5, 20))]) == [(9.5, 40, "corrected", "Ad break, 3 spots, 30.5 s")]
+    assert breaks([]) == [(10, 40, "found", "ad break")]
+
+
+def test_parts_of_a_parted_break_have_ids_of_their_own():
+    ids = [f.id for f in corrected(FOUND, [on_spot(20, 30, rejected=True)]) if f.kind == "break"]
+
+    assert ids[0] == "a"
+    assert len(set(ids)) == 2

@@ -61,6 +61,8 @@ _corrections = sa.Table(
     sa.Column("words", sa.Text, nullable=False),  # JSON: finding (as found), span, label, rejected, note
 )
 
+BEYOND_S = 0.5  # what a rounded length may be over the film's end
+
 
 @dataclass(frozen=True, slots=True)
 class FindingRow:
@@ -158,8 +160,9 @@ class DatabaseResults:
         """Put a person's word on a finding (its id, or the unambiguous beginning of one) and return the row as it is now."""
         row = self.finding(finding_id)
         before = self._word_on(row)
-        if span is not None and span.start_s >= (length_s := self._length_s(row)):
-            raise WrongRequest(f"{row.name} ends at {length_s:.3f} s, before {span.start_s:.3f} s")
+        if span is not None and (span.start_s >= (length_s := self._length_s(row)) or span.end_s > length_s + BEYOND_S):
+            late_s = span.start_s if span.start_s >= length_s else span.end_s
+            raise WrongRequest(f"{row.name} ends at {length_s:.3f} s, before {late_s:.3f} s")
         words = {
             "finding": finding_to_json(before.finding) if before else self._as_found(row.id),
             "span": [s.start_s, s.end_s] if (s := span or (before.span if before else None)) else None,

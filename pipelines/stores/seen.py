@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from model.video import TimeSpan
 from pipelines.glimpses import KEPT_CLASSES, Glimpses, Line, codes_of
-from pipelines.interfaces import Blobs, Meaning
+from pipelines.interfaces import Blobs, Meaning, StoreUnavailable
 from pipelines.stores.database import DatabaseResults
 
 _tables = sa.MetaData()
@@ -123,7 +124,8 @@ class SeenShelf:
         except KeyError:
             lines = self.lines([video_id])
             found = codes_of(meaning.embed([line.text for _, line in lines]) if lines else np.empty((0, 1)))
-            self._blobs.put(key, _npy(found))
+            with suppress(StoreUnavailable):  # a store that cannot be written answers all the same, only slower
+                self._blobs.put(key, _npy(found))
         return found
 
     def lines(self, only: Collection[str] | None = None, containing: Sequence[str] = (), at: Sequence[int] = ()) -> list[tuple[str, Line]]:

@@ -203,7 +203,7 @@ def _without(film: Film, measured: Measured) -> str:
             ("a logo that comes and goes", film.logo is not None),
             ("sound", film.hearing is not None),
             ("black between scenes", bool(film.joints.is_black.any())),
-            ("texts on the screen", bool(measured.texts)),
+            ("texts that were read in pictures", bool(measured.texts)),
         )
         if not is_there
     ]

@@ -69,7 +69,7 @@ def find_parts(
 def _reason(measured: Measured, episodes: Sequence[Measured], found: Sequence[Finding]) -> str:
     nothing = "" if found else "No intro, recap or credits found."
     alone = "" if episodes else "Judged without other episodes: analyse several files of a series together."
-    silent = "" if measured.texts else "Judged without on-screen text."
+    silent = "" if measured.texts else "No text was read in its pictures."
     return " ".join(filter(None, [nothing, alone, silent]))
 
 

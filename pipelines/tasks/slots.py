@@ -80,11 +80,11 @@ def find_slots(
     shots: of the programme. ads: breaks that are there already. `data["alternatives"]`: other good places, the best first.
     """
     if measured.duration_s < settings.least_film_s:
-        return _none(f"With {measured.duration_s:.0f} s the video is too short for a break.", measured)
+        return _none(f"With {measured.duration_s:.0f} s the video is too short for a break.", "", measured)
     places = judged_places(measured, shots, settings, ads)
     chosen = choose(places, measured.duration_s, settings, ads)
     if not chosen:
-        return _none(_why_none(places, settings), measured)
+        return _none(_why_none(places, settings), _without(measured), measured)
     ranked = sorted(chosen, key=lambda place: -place.score)
     findings = tuple(_finding(place, number, ranked.index(place) + 1, measured) for number, place in enumerate(chosen, 1))
     spare = [p for p in places if not p.refused and p.score >= settings.least_score and p not in chosen]
@@ -93,10 +93,8 @@ def find_slots(
     return TaskResult(TASK, Status.DEGRADED if measured.missing else Status.OK, findings, _without(measured), data=data)
 
 
-def _none(reason: str, measured: Measured) -> TaskResult:
-    return TaskResult(
-        TASK, Status.DEGRADED if measured.missing else Status.EMPTY, reason=" ".join(filter(None, [reason, _without(measured)]))
-    )
+def _none(reason: str, without: str, measured: Measured) -> TaskResult:
+    return TaskResult(TASK, Status.DEGRADED if measured.missing else Status.EMPTY, reason=f"{reason} {without}".strip())
 
 
 def places_to_hear(measured: Measured, shots: Sequence[Shot], settings: SlotSettings = SlotSettings()) -> list[TimeSpan]:
