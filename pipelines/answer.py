@@ -65,10 +65,14 @@ def overall(tasks: Sequence[TaskResult], missing: Sequence[Missing], trouble: st
         return Status.DEGRADED, trouble
     troubled = [t for t in tasks if t.status in (Status.DEGRADED, Status.FAILED)]
     if troubled:
-        return Status.DEGRADED, "; ".join(f"{t.task}: {t.reason}" for t in troubled)
+        return Status.DEGRADED, _reasons(troubled)
     if all(t.status is Status.EMPTY for t in tasks):
-        return Status.EMPTY, "; ".join(f"{t.task}: {t.reason}" for t in tasks if t.reason) or "looked at everything, found nothing"
+        return Status.EMPTY, _reasons(tasks) or "looked at everything, found nothing"
     return Status.OK, ""
+
+
+def _reasons(tasks: Sequence[TaskResult]) -> str:
+    return "; ".join(f"{t.task}: {t.reason.rstrip('.')}" for t in tasks if t.reason)
 
 
 def with_words(report: Report, words: Sequence[Correction]) -> Report:
