@@ -60,11 +60,17 @@ def open_senses(providers: Sequence[str] = ("cpu",), *, accurate_shots: bool = F
 
 
 def open_encoder(providers: Sequence[str] = ("cpu",), threads: int | None = None) -> ImageNetEncoder:
-    """The default visual encoder; without names where their package is missing. Raises WeightsMissing, WrongRequest."""
-    net = _opened(prepared(EYES, cache_folder()), providers, threads)
+    """The default visual encoder; without names where their package is missing. threads: of the CPU, all cores where None.
+
+    Raises WeightsMissing, WrongRequest.
+    """
+    on_cpu = list(providers)[:1] == ["cpu"]
+    net = _opened(prepared(EYES, cache_folder()), providers, 1 if on_cpu else threads)
+    lanes = (threads or os.cpu_count() or 1) if on_cpu else 1
+    names: tuple[str, ...] = ()
     with suppress(WeightsMissing):
-        return ImageNetEncoder(net, EYES.name, EYES.digest, SIZE_PX, _class_names())
-    return ImageNetEncoder(net, EYES.name, EYES.digest, SIZE_PX, ())
+        names = _class_names()
+    return ImageNetEncoder(net, EYES.name, EYES.digest, SIZE_PX, names, lanes)
 
 
 def _class_names() -> tuple[str, ...]:
