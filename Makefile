@@ -54,7 +54,7 @@ lint: setup ## ruff and mypy
 # --no-compile: Python compiles what it imports when it first does, a small part of what lies there (12 of 22 s of the core's install).
 # An environment is made whole or not at all: it is built anew whenever its lock changes, and marked at the very end.
 .venv-core/.locked: deploy/locks/core.txt
-	@echo "== core environment: .venv-core, about 750 MB (downloads 375 MB), about a minute on 2 cores"
+	@echo "== core environment: .venv-core, about 1 GB (downloads 525 MB), about a minute on 2 cores"
 	$(call install_lock,.venv-core,$<)
 
 .venv/.locked: deploy/locks/full.txt
