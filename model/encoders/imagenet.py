@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from model.encoders.onnx import OnnxNet
 from model.video import Seen
 
-BATCH = 16  # from 8 on a CPU gains little more; the arena of a batch is about 100 MB
+BATCH = 8  # larger ones gain a CPU nothing, and two lanes of 8 hold about 100 MB
 KEPT_CLASSES = 8
 
 

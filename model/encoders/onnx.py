@@ -35,6 +35,7 @@ class OnnxNet:
         options.intra_op_num_threads = threads or os.cpu_count() or 1
         # Threads that wait in circles for the next batch take the cores that decoding needs.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.enable_cpu_mem_arena = False  # else what the largest batch took is held while others read and judge
         options.log_severity_level = 3
         asked = [PROVIDERS[name] for name in dict.fromkeys(providers)]
         lacking = [p for p in asked if p not in ort.get_available_providers()]

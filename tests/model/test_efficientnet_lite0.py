@@ -48,7 +48,7 @@ def test_what_the_pipeline_takes_follows_from_the_map(eyes: ImageNetEncoder, ima
 
 
 def test_a_picture_is_seen_the_same_in_any_batch(eyes: ImageNetEncoder, images: NDArray[np.uint8]) -> None:
-    many = eyes.encode(np.concatenate([images] * 7))  # 21 pictures: more than a batch
+    many = eyes.encode(np.concatenate([images] * 7))  # 21 pictures: more than two batches
 
     alone = eyes.encode(images[2:3])
 
