@@ -173,7 +173,7 @@ def test_a_spot_of_six_seconds_in_a_short_recording_is_found_by_trained_eyes(tmp
     assert (found.span.start_s, found.span.end_s) == pytest.approx((21.0, 27.2))
     assert (found.data["shots"], found.data["shots_seen_elsewhere"]) == (1, 0)
     assert {cue.name for cue in found.evidence} >= {"foreign", "goes_on"}
-    assert "without a logo that comes and goes, sound, black between scenes, texts on the screen" in result.reason
+    assert "without a logo that comes and goes, sound, black between scenes, texts that were read in pictures" in result.reason
     assert "too short" in find_ads(measured, shots).reason
 
 

@@ -90,7 +90,7 @@ def test_strangers_share_nothing_and_the_task_says_what_it_lacked(make):
 
     assert shared_with(one, other) == []
     result = find_parts(one, [], [other])
-    assert result.status is Status.EMPTY and result.reason == "No intro, recap or credits found. Judged without on-screen text."
+    assert result.status is Status.EMPTY and result.reason == "No intro, recap or credits found. No text was read in its pictures."
     assert "Judged without other episodes" in find_parts(one, []).reason
 
 
