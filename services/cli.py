@@ -68,7 +68,7 @@ def analyze(
     again: Annotated[bool, typer.Option("--again", help="Judge anew although the store has the answer.")] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Decoding processes. Default: one a core.", show_default=False)] = None,
     shots: Annotated[
-        str, typer.Option(metavar="HOW", help="fast, or accurate: a trained net looks at every frame, at about real time on 2 cores.")
+        str, typer.Option(metavar="HOW", help="fast, or accurate: a trained net looks at every frame, which takes most of the time.")
     ] = "fast",
     slots_per_hour: Annotated[
         float | None, typer.Option(min=0.1, metavar="N", help="At most so many slots for breaks. Default: 8.", show_default=False)

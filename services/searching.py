@@ -51,11 +51,13 @@ def show_hits(query: Query, *, as_json: bool) -> None:
         raise WrongRequest("search for words (--text) or by a picture (--like), one of them")
     senses, store = open_senses(query.providers), open_store(query.store)
     picture = read_picture(query.like, senses) if query.like else None
+    for sentence in senses.missing:  # also for machines: a search with less than everything is told as one
+        Console(stderr=True).print(f"longtake: {sentence}", style="yellow", highlight=False, markup=False, soft_wrap=True)
     shelf = SeenShelf(store.results, store.blobs, senses.encoder_key)
     only = _looked_up(query, shelf, senses, store) if query.videos else None
     hits = _by_picture(picture, shelf, senses, only) if picture is not None else _by_text(query.text or "", shelf, senses, only)
     kept = [hit for hit in hits if hit.score >= query.min_score][: query.limit]
-    _print_json(kept) if as_json else _print_table(kept, senses, _nothing(query, shelf, only))
+    _print_json(kept) if as_json else _print_table(kept, _nothing(query, shelf, only))
 
 
 def _nothing(query: Query, shelf: SeenShelf, only: Collection[str] | None) -> str:
@@ -142,10 +144,8 @@ def _print_json(hits: list[Hit]) -> None:
     sys.stdout.write("\n")
 
 
-def _print_table(hits: list[Hit], senses: Senses, nothing: str) -> None:
+def _print_table(hits: list[Hit], nothing: str) -> None:
     console = Console()
-    for sentence in senses.missing:
-        Console(stderr=True).print(f"longtake: {sentence}", style="yellow", highlight=False, markup=False, soft_wrap=True)
     if not hits:
         console.print(nothing, highlight=False)
         return
