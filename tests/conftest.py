@@ -18,6 +18,7 @@ from tests.films import RECIPES, make_film
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--mutants", type=int, default=100, help="how many damaged films tests/hostile tries (the whole corpus: 500)")
+    parser.addoption("--goldens", metavar="DIR", help="where tests/goldens looks for cases: systems' folders, one system's, or one case")
 
 
 @pytest.fixture(scope="session")

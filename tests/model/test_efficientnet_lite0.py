@@ -1,4 +1,4 @@
-"""The shipped encoder computes what its authors' network computes. Expected values: goldens/efficientnet_lite0, made with torch."""
+"""The shipped encoder's parts and edges. That it computes its authors' values is tests/goldens' to say."""
 
 from __future__ import annotations
 
@@ -22,16 +22,6 @@ GOLDENS = Path(__file__).parents[1] / "goldens" / "efficientnet_lite0"
 @pytest.fixture(scope="module")
 def images() -> NDArray[np.uint8]:
     return load_file(GOLDENS / "inputs.safetensors")["images"]
-
-
-@pytest.mark.parametrize(("output", "tolerance"), [("feature_map", 1e-3), ("pooled", 1e-4), ("logits", 1e-3)])
-def test_it_reproduces_the_authors_values(output: str, tolerance: float, eyes: ImageNetEncoder, images: NDArray[np.uint8]) -> None:
-    expected = load_file(GOLDENS / "expected.safetensors")[output]
-
-    (found,) = eyes.net([output], pictures=images)
-
-    assert found.shape == expected.shape
-    assert np.abs(found - expected).max() < tolerance
 
 
 def test_what_the_pipeline_takes_follows_from_the_map(eyes: ImageNetEncoder, images: NDArray[np.uint8]) -> None:
