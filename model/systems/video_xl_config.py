@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from model.language.config import DecoderConfig
+
 MIXES = ("single", "step-random", "instance-random", "sequence")
 RELEASED_RATIOS = (2, 4, 8)
 RELEASED_LONGEST = 49  # crops a picture is cut into, at most
@@ -19,30 +21,6 @@ RELEASED_LONGEST = 49  # crops a picture is cut into, at most
 
 class UnsupportedConfig(ValueError):
     """The checkpoint asks for something that Video-XL's published computation has not."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DecoderConfig:
-    """Sizes of a Qwen2 decoder (Qwen2-7B-Instruct by default)."""
-
-    vocab_size: int = 152_064
-    hidden_size: int = 3584
-    intermediate_size: int = 18_944
-    layers: int = 28
-    heads: int = 28
-    kv_heads: int = 4
-    head_dim: int = 128
-    norm_eps: float = 1e-6
-    rope_theta: float = 1e6
-    max_positions: int = 32_768  # trained; beyond, rotary angles go on untrained
-    tied_head: bool = False
-    bos_id: int | None = 151_643
-    eos_id: int = 151_645
-
-    @property
-    def kv_bytes_per_token(self) -> int:
-        """Keys and values of one token over all layers, 16 bits each."""
-        return 2 * 2 * self.layers * self.kv_heads * self.head_dim
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
