@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import cycle, islice
+from itertools import cycle
 
 import numpy as np
 from numpy.typing import NDArray
@@ -173,8 +173,3 @@ def plan_windows(visual_tokens: int, size: int, ratios: Ratios, room: int = 0) -
     while (window := windows.full(visual_tokens)) or (window := windows.rest(visual_tokens)):
         found.append(window)
     return found
-
-
-def skipped(ratios: Iterator[int], count: int) -> Iterator[int]:
-    """The same ratios without the first `count`: for going on where a film was left."""
-    return islice(ratios, count, None)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from model.compression.summary_tokens import Ratios, Window, Windows, skipped
+from model.compression.summary_tokens import Ratios, Window, Windows
 from model.language.decoder import Decoder
 from model.language.generate import Chooser, Generation
 from model.language.kv_memory import Block, KVBuffer, PromptContext, StepContext, Tails, TextContext, WindowContext
@@ -147,7 +147,8 @@ class Watching:
         chosen = ratios.of_windows(config.summary.window, visual_tokens, config.decoder.max_positions)
         blocks = known.blocks if known else ()
         self.system = system
-        self.windows = Windows(config.summary.window, skipped(chosen, len(blocks)), start=known.visual_tokens if known else 0)
+        self.windows = Windows(config.summary.window, chosen)
+        _replay(self.windows, blocks)
         self._sink = known.sink if known else system.sink(prompt_ids)
         self._blocks = list(blocks)
         self._buffer = system.opened(self.memory, config.summary.window * 2 + ROOM_FOR_TEXT)
@@ -182,6 +183,17 @@ class Watching:
         self._buffer.append(block)
         self._blocks.append(block)
         return block
+
+
+def _replay(windows: Windows, blocks: Sequence[Block]) -> None:
+    """Cut again what was folded before, so that ratios and carried tokens go on where they stopped."""
+    for number, block in enumerate(blocks):
+        window = windows.full(block.end)
+        if window is None or (window.end, window.summaries) != (block.end, len(block)):
+            raise ValueError(
+                f"block {number} of the memory ends at visual token {block.end} with {len(block)} rows, which is no whole window of "
+                f"{windows.size} at these ratios; only a memory that stopped between whole windows can be gone on with"
+            )
 
 
 class _Asking:
