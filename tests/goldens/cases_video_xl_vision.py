@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from typing import Any, cast
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
+from model.encoders.clip import ClipEncoder
 from model.preprocess import best_grid, crops, fit, normalise, one_fps_indices, training_indices, uniform_indices
+from model.systems.video_xl_config import VideoXLConfig
+from model.systems.video_xl_keys import rows
 from tests.goldens.differences import Differences
 from tests.goldens.folders import CaseFolder
 
@@ -25,7 +32,48 @@ def is_of_preprocessing(name: str) -> bool:
 
 
 def run_vision(case: CaseFolder, differences: Differences) -> None:
-    raise NotImplementedError
+    encoder = encoder_of(case)
+    frames, picture = case.inputs.get("frames"), case.inputs.get("image_crops")
+    if frames is not None:
+        projected = encoder.projector(encoder.patches(frames))
+        seen = {"tower_features": encoder.patches(frames), "projected": projected, "pooled": encoder.features(frames)}
+        seen["video_features"] = seen["pooled"].flatten(0, 1)
+        _compare_those_expected(seen, case, differences)
+    if picture is not None:
+        _compare_those_expected({"image_features": encoder.features(picture[1:]).flatten(0, 1)}, case, differences)
+    for name, expected in case.expected.items():
+        if layer := re.fullmatch(r"tower_features_layer(-?\d+)", name):
+            found = encoder_of(case, int(layer[1])).patches(case.inputs["frames"][: len(expected)])
+            differences.compare(name, found, expected)
+        if frame := re.fullmatch(r"hidden_states_frame(\d+)", name):
+            differences.compare(name, _all_layers(case, case.inputs["frames"][int(frame[1])]), expected)
+    if "image_grid" in case.expected and "image_size_wh" in case.inputs:
+        vision = VideoXLConfig.from_json(case.config).vision
+        best = best_grid(*case.inputs["image_size_wh"].tolist(), vision.grid_px)
+        _compare_those_expected(
+            {"image_grid": np.array(best) // vision.image_px, "image_best_resolution_wh": np.array(best)}, case, differences
+        )
+
+
+def encoder_of(case: CaseFolder, select_layer: int | None = None) -> ClipEncoder:
+    """The case's encoder with the layer its config selects, or another."""
+    config = VideoXLConfig.from_json(case.config)
+    vision = config.vision if select_layer is None else replace(config.vision, select_layer=select_layer)
+    parts = nn.ModuleDict({"encoder": ClipEncoder(vision)}).requires_grad_(False)
+    table = rows(replace(config, vision=vision))
+    parts.load_state_dict({row.parameter: case.weights[row.key] for row in table if row.parameter and row.part == "encoder"})
+    return cast(ClipEncoder, parts["encoder"])
+
+
+def _all_layers(case: CaseFolder, frame: Tensor) -> Tensor:
+    """All hidden states of one frame, class token included."""
+    count = VideoXLConfig.from_json(case.config).vision.layers + 1
+    return torch.cat([encoder_of(case, k).tower(frame[None]) for k in range(count)])
+
+
+def _compare_those_expected(found: dict[str, Any], case: CaseFolder, differences: Differences) -> None:
+    for name in found.keys() & case.expected.keys():
+        differences.compare(name, found[name], case.expected[name])
 
 
 def run_preprocess(case: CaseFolder, differences: Differences) -> None:
