@@ -175,12 +175,16 @@ def _torch_file(file: Path, device: str) -> dict[str, Tensor]:
     try:
         found = torch.load(file, map_location=device, weights_only=True, mmap=zipfile.is_zipfile(file))
     except pickle.UnpicklingError as error:
-        raise UnreadableCheckpoint(f"{file} names code or is damaged, and nothing in it was run ({str(error).splitlines()[0]})") from error
+        raise UnreadableCheckpoint(f"{file} names code or is damaged, and nothing in it was run ({_brief(error)})") from error
     except (RuntimeError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise UnreadableCheckpoint(f"{file} is damaged or cut off ({str(error).splitlines()[0]}); copy or download it again") from error
+        raise UnreadableCheckpoint(f"{file} is damaged or cut off ({_brief(error)}); copy or download it again") from error
     if not isinstance(found, dict) or not all(isinstance(value, torch.Tensor) for value in found.values()):
         raise UnreadableCheckpoint(f"{file} holds other things than a table of tensors")
     return found
+
+
+def _brief(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _spelt(dtype: torch.dtype) -> str:
