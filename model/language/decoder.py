@@ -82,9 +82,7 @@ class Decoder(nn.Module):
         self.summary_embed = nn.Embedding(1, config.hidden_size)
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
         self.norm = Norm(config.hidden_size, config.norm_eps)
-        self.head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
-        if config.tied_head:
-            self.head.weight = self.embed.weight
+        self.head = None if config.tied_head else nn.Linear(config.hidden_size, config.vocab_size, bias=False)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -137,8 +135,7 @@ class Decoder(nn.Module):
 
     def logits(self, hidden_TD: Tensor) -> Tensor:
         """(T, vocabulary) float32."""
-        found: Tensor = self.head(self.norm(hidden_TD))
-        return found.float()
+        return F.linear(self.norm(hidden_TD), self.embed.weight if self.head is None else self.head.weight).float()
 
     def interleave(self, visual_VD: Tensor, visual_places: Tensor, summary_places: Tensor) -> Tensor:
         """(V + S, D): a window's visual tokens with the summary tokens between them."""

@@ -12,9 +12,10 @@ from model.compression.summary_tokens import Ratios, plan_windows
 from model.language.generate import Generation
 from model.language.kv_memory import KVBuffer, Tails, WindowContext
 from model.systems.video_xl import Memory, VideoXL
+from tests.goldens.cases_video_xl_training import run_training
 from tests.goldens.differences import Differences
 from tests.goldens.folders import CaseFolder
-from tests.goldens.systems import video_xl_of
+from tests.goldens.systems import clip_of, video_xl_of
 
 STEPS = 8  # of greedy continuation in every run
 IMAGE = -200  # where visual tokens go among the ids
@@ -32,15 +33,17 @@ def run_llm(case: CaseFolder, differences: Differences) -> None:
         _compare_windows(system, case, run, memory, features, differences)
         _compare_text(system, case, run, memory, text, differences)
         _compare_answer(system, case, run, memory, text, differences)
+    run_training(system, case, differences)
 
 
 def run_end_to_end(case: CaseFolder, differences: Differences) -> None:
-    system, encoder = video_xl_of(case), encoder_of(case)
+    system, encoder = video_xl_of(case), clip_of(case)
     ids = case.inputs["input_ids"].tolist()
     prompt, text = ids[: ids.index(IMAGE)], ids[ids.index(IMAGE) + 1 :]
     for run, told in case.notes["runs"].items():
+        pixels = case.inputs["image_crops"][1:] if told["modality"] == "image" else case.inputs["frames"][: told["num_frames"]]
         with torch.no_grad():
-            features = _features(encoder, case, told).flatten(0, 1)
+            features = encoder.features(pixels).flatten(0, 1)
         differences.compare(f"{run}.image_features", features, case.expected[f"{run}.image_features"])
         memory = _watched(system, case, run, told, prompt, features, differences)
         for kind in ("keys", "values"):

@@ -1,0 +1,118 @@
+"""A film's pictures as a video-language model wants them: chosen, resized and cut under limits, in order, ahead of who takes them.
+
+Decoding runs in worker processes, a stretch of the film each, while the pictures before it are encoded. Every picture has its own time.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.preprocess import fit, uniform_indices
+from model.video import Frames
+from pipelines.interfaces import UnreadableVideo, WrongRequest
+from pipelines.limits import STANDARD, Limits
+from pipelines.looking import Look, in_worker, looked_at
+from pipelines.media import VideoIndex
+from pipelines.sampling import FixedRate, Instants, sample_frames
+from pipelines.workers import WorkerDied, crew
+
+PREPROCESSING = "clip-centre-crop-1"  # raise its number whenever a picture would come out otherwise
+STRETCH = 60  # pictures decoded in one go: a minute at 1 fps, about 20 MB of 336x336
+BATCH = 8  # full-size pictures a worker holds at once; 8 of 2160p are 200 MB
+MOST_FRAMES = 1 << 20  # twelve days at 1 fps
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """Which pictures: `rate_hz` a second (those on display at k / rate), or `count` spread evenly over all the film has."""
+
+    rate_hz: float | None = None
+    count: int | None = None
+
+    def __post_init__(self) -> None:
+        if (self.rate_hz is None) == (self.count is None):
+            raise WrongRequest("say how many pictures a second (--fps) or how many in all (--frames), one of the two")
+        if self.rate_hz is not None and not 0 < self.rate_hz <= 1000:
+            raise WrongRequest(f"pictures are taken at 1000 a second at most and more than none, got {self.rate_hz:g}")
+        if self.count is not None and not 0 < self.count <= MOST_FRAMES:
+            raise WrongRequest(f"from 1 to {MOST_FRAMES:,} pictures can be taken, got {self.count:,}")
+
+    def __str__(self) -> str:
+        return f"{self.rate_hz:g} fps" if self.rate_hz is not None else f"{self.count} frames"
+
+    def instants(self, index: VideoIndex) -> NDArray[np.float64]:
+        """Seconds on the player's clock, ascending."""
+        if self.rate_hz is not None:
+            return FixedRate(self.rate_hz).instants(index.duration_s)
+        assert self.count is not None
+        return index.times_s[uniform_indices(len(index.ticks), self.count)]
+
+    def frames_in(self, duration_s: float) -> int:
+        """How many that will be, where only the length is known."""
+        return self.count if self.count is not None else len(FixedRate(self.rate_hz or 1.0).instants(duration_s))
+
+
+@dataclass(slots=True)
+class Viewing:
+    """The pictures of one film. lost: sentences on what could not be decoded; those pictures are left out."""
+
+    path: Path
+    look: Look
+    instants: NDArray[np.float64]
+    size_px: int
+    limits: Limits = STANDARD
+    lost: list[str] = field(default_factory=list)
+
+    def pictures(self, *, skip: int = 0, workers: int = 1) -> Iterator[Frames]:
+        """(n, size, size, 3) RGB in the order of time, without the first `skip` instants; up to `workers` stretches are decoded ahead."""
+        stretches = (self.instants[k : k + STRETCH] for k in range(skip, len(self.instants), STRETCH))
+        with ThreadPoolExecutor(workers, thread_name_prefix="viewing") as pool:
+            ahead: deque[Future[Frames | None]] = deque(pool.submit(self._stretch, s) for s in islice(stretches, workers + 1))
+            try:
+                while ahead:
+                    frames = ahead.popleft().result()
+                    ahead.extend(pool.submit(self._stretch, s) for s in islice(stretches, 1))
+                    if frames is not None and len(frames):
+                        yield frames
+            finally:
+                for waiting in ahead:
+                    waiting.cancel()
+
+    def _stretch(self, instants: NDArray[np.float64]) -> Frames | None:
+        try:
+            return in_worker(stretch_of, self.path, self.look.index, tuple(instants.tolist()), self.size_px, limits=self.limits)
+        except WorkerDied as error:
+            self.lost.append(f"from {instants[0]:.1f} to {instants[-1]:.1f} s nothing could be decoded: {error}")
+            return None
+
+
+def view(path: Path, sampling: Sampling, size_px: int, limits: Limits = STANDARD) -> Viewing:
+    """Look at the file's packets and choose its pictures. Raises UnreadableVideo."""
+    with crew(1, limits) as hands:
+        look = looked_at(path, hands, limits)
+    if look.index is None:
+        raise UnreadableVideo(f"{path.name} has sound but no pictures to watch")
+    return Viewing(path, look, sampling.instants(look.index), size_px, limits)
+
+
+def stretch_of(path: Path, index: VideoIndex, instants: Sequence[float], size_px: int) -> Frames:
+    """Runs in a worker: the pictures on display at these instants, fitted."""
+    found = [_fitted(frames, size_px) for frames in sample_frames(path, Instants(tuple(instants)), batch=BATCH, index=index)]
+    if not found:
+        return Frames(np.empty((0, size_px, size_px, 3), np.uint8), np.empty(0), np.empty(0, np.int64))
+    return Frames(*(np.concatenate([getattr(f, name) for f in found]) for name in ("pixels", "times_s", "ticks")))
+
+
+def _fitted(frames: Frames, size_px: int) -> Frames:
+    try:
+        return Frames(np.stack([fit(picture, size_px) for picture in frames.pixels]), frames.times_s, frames.ticks)
+    except ValueError as error:  # a picture so narrow that it would become gigantic
+        raise UnreadableVideo(str(error)) from error
