@@ -123,6 +123,9 @@ class VideoXL:
     @torch.no_grad()
     def condense(self, visual_VD: Tensor, window: Window, memory: KVBuffer) -> Block:
         """Fold one window: what stays of it, not yet appended to the memory."""
+        if not window.summaries:  # fewer visual tokens than one summary token stands for
+            nothing = memory.keys[:, :, :0].clone()
+            return Block(nothing, nothing, window.start, window.end)
         places = self.places(window)
         memory.make_room(window.length)
         x_TD = self.decoder.interleave(visual_VD.to(memory.keys), places.visual, places.summary)
