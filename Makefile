@@ -76,7 +76,7 @@ if ! "$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null; then
 	exit 1
 fi
 if ! "$(PYTHON)" -c 'import platform, sys; sys.exit((sys.platform, platform.machine()) != ("linux", "x86_64"))'; then
-	echo "The locks are for Linux x86-64. Elsewhere: $(PYTHON) -m venv $(1), then $(1)/bin/pip install -e . (or '.[models,services,dev]')" >&2
+	echo "The locks are for Linux x86-64. Elsewhere: $(PYTHON) -m venv $(1), then $(1)/bin/pip install -e . (or '.[models,training,services,dev]')" >&2
 	exit 1
 fi
 "$(PYTHON)" -m venv --clear $(1)

@@ -24,7 +24,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCKS = ROOT / "deploy" / "locks"
-EXTRAS = {"core": (), "full": ("models", "services", "dev")}
+EXTRAS = {"core": (), "full": ("models", "training", "services", "dev")}
 
 # Distributions that own the same module as the one we install: theirs is asked for by others, ours answers.
 REPLACED = {

@@ -37,6 +37,7 @@ ONE_OF = {
 # extra -> the modules that prove it is there, and what it is for
 EXTRAS = {
     "models": (("torch", "transformers", "safetensors", "onnx"), "language models over video"),
+    "training": (("accelerate",), "training of these models"),
     "services": (("ray", "kafka", "minio", "fastapi"), "a cluster with Kafka, MinIO and Ray Serve"),
 }
 
