@@ -21,7 +21,7 @@ from pipelines.interfaces import UnreadableVideo, WrongRequest
 from pipelines.limits import STANDARD, Limits
 from pipelines.looking import Look, in_worker, looked_at
 from pipelines.media import VideoIndex
-from pipelines.sampling import FixedRate, Instants, sample_frames
+from pipelines.sampling import TOUCH_S, FixedRate, Instants, sample_frames
 from pipelines.workers import WorkerDied, crew
 
 PREPROCESSING = "clip-centre-crop-1"  # raise its number whenever a picture would come out otherwise
@@ -44,6 +44,12 @@ class Sampling:
             raise WrongRequest(f"pictures are taken at 1000 a second at most and more than none, got {self.rate_hz:g}")
         if self.count is not None and not 0 < self.count <= MOST_FRAMES:
             raise WrongRequest(f"from 1 to {MOST_FRAMES:,} pictures can be taken, got {self.count:,}")
+
+    @classmethod
+    def parse(cls, text: str) -> Sampling:
+        """The other way of `str`: "1 fps", "128 frames"."""
+        number, _, unit = text.partition(" ")
+        return cls(rate_hz=float(number)) if unit == "fps" else cls(count=int(number))
 
     def __str__(self) -> str:
         return f"{self.rate_hz:g} fps" if self.rate_hz is not None else f"{self.count} frames"
@@ -85,6 +91,12 @@ class Viewing:
             finally:
                 for waiting in ahead:
                     waiting.cancel()
+
+    def shown_at(self) -> NDArray[np.int64]:
+        """The tick of the picture on display at each instant, found without decoding."""
+        index = self.look.index
+        assert index is not None
+        return index.ticks[np.clip(np.searchsorted(index.times_s, self.instants + TOUCH_S, "right") - 1, 0, len(index.ticks) - 1)]
 
     def _stretch(self, instants: NDArray[np.float64]) -> Frames | None:
         try:

@@ -65,6 +65,20 @@ class OpenVideoXL:
     def config(self) -> VideoXLConfig:
         return self.net.config
 
+    @property
+    def tokens_per_frame(self) -> int:
+        return self.encoder.tokens_per_frame
+
+    @property
+    def window(self) -> int:
+        """Visual tokens folded together."""
+        return self.config.summary.window
+
+    @property
+    def bits(self) -> int:
+        """Of a number that is kept."""
+        return DTYPES[self.dtype].itemsize * 8
+
     def recipe(self, video_id: str, sampling: str, preprocessing: str, ratios: Ratios, system: str | None = None) -> Recipe:
         """What a memory will be made of. system: the words that the model is introduced with, the published ones by default."""
         return Recipe(

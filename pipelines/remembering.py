@@ -1,0 +1,162 @@
+"""A film watched into a memory by a video-language model: decoded, encoded, folded, and kept block by block. Knows no model and no tensor.
+
+Whoever stops half-way loses the window that was being folded, nothing else: the next run goes on behind the last block kept.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.systems.manifest import Manifest, Recipe
+from model.video import Frames
+from pipelines.viewing import Viewing
+
+logger = logging.getLogger(__name__)
+Progress = Callable[[float, float], None]  # seconds of video watched, and in all
+
+
+class Watching(Protocol):
+    """A video while it is being watched."""
+
+    @property
+    def memory(self) -> Any:
+        """All windows folded so far; may be asked while watching goes on."""
+        ...
+
+    def add(self, visual_VD: Any) -> Sequence[Any]:
+        """Take visual tokens in; returns the blocks that became full."""
+        ...
+
+    def finish(self) -> Any:
+        """No more tokens come; the last window is folded too. Returns the memory."""
+        ...
+
+
+class WatchingSystem(Protocol):
+    """A video-language model that watches."""
+
+    @property
+    def tokens_per_frame(self) -> int: ...
+
+    @property
+    def window(self) -> int:
+        """Visual tokens folded together."""
+        ...
+
+    @property
+    def bits(self) -> int:
+        """Of a number that it keeps."""
+        ...
+
+    def encode(self, pictures: NDArray[np.uint8]) -> Any:
+        """(N, S, S, 3) to visual tokens, (N * tokens_per_frame, D)."""
+        ...
+
+    def watch(self, recipe: Recipe, *, frames: int | None = None, known: Any = None) -> Watching: ...
+
+
+class Memories(Protocol):
+    """Where memories are kept."""
+
+    def resume(self, recipe: Recipe) -> tuple[Any, Manifest] | None:
+        """As much as can be gone on with; its manifest is complete only where all of it is there."""
+        ...
+
+    def put_sink(self, manifest: Manifest, sink: Any) -> None: ...
+
+    def put_block(self, manifest: Manifest, memory: Any, number: int) -> None: ...
+
+    def seal(self, manifest: Manifest, memory: Any) -> None: ...
+
+
+def remember(viewing: Viewing, system: WatchingSystem, recipe: Recipe, memories: Memories, progress: Progress, *, workers: int = 1) -> Kept:
+    """The film's memory, watched now, gone on with, or kept from an earlier run."""
+    kept = memories.resume(recipe)
+    if kept and kept[1].is_complete:
+        return Kept(*kept, ())
+    film = _Film(viewing, system, recipe, memories, kept)
+    for frames in viewing.pictures(skip=film.seen, workers=workers):
+        film.watch(frames)
+        progress(float(frames.times_s[-1]), viewing.look.facts.duration_s)
+    return film.kept()
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A memory and what it is of. lost: sentences on pictures that could not be decoded in this run."""
+
+    memory: Any
+    manifest: Manifest
+    lost: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Film:
+    """A film on its way into memory."""
+
+    viewing: Viewing
+    system: WatchingSystem
+    recipe: Recipe
+    memories: Memories
+    before: tuple[Any, Manifest] | None
+    seen: int = field(init=False)  # instants that need not be looked at again
+    manifest: Manifest = field(init=False)
+    _watching: Watching = field(init=False)
+    _cut_tokens: int = field(init=False)  # of the next frame, which stand in a block already
+
+    def __post_init__(self) -> None:
+        memory, manifest = self.before or (None, self._begun())
+        tokens = memory.visual_tokens if memory else 0
+        frames, self._cut_tokens = divmod(tokens, self.system.tokens_per_frame)
+        self.manifest = replace(manifest, times_s=manifest.times_s[:frames], ticks=manifest.ticks[:frames])
+        self.seen = self._instants_before(frames)
+        self._watching = self.system.watch(self.recipe, frames=len(self.viewing.instants), known=memory)
+        if memory is None:
+            self.memories.put_sink(self.manifest, self._watching.memory.sink)
+        else:
+            logger.info("watching goes on key=%s frames=%d", self.recipe.key, frames)
+
+    def _begun(self) -> Manifest:
+        system = self.system
+        duration_s = self.viewing.look.facts.duration_s
+        return Manifest(
+            recipe=self.recipe, tokens_per_frame=system.tokens_per_frame, duration_s=duration_s, bits=system.bits, window=system.window
+        )
+
+    def _instants_before(self, frames: int) -> int:
+        """How many instants the kept frames stand for: more than frames where some could not be decoded."""
+        if not frames:
+            return 0
+        shown = self.viewing.shown_at()
+        last = self.manifest.ticks[-1]
+        repeats = int((self.manifest.ticks == last).sum())
+        return int(np.searchsorted(shown, last, "left")) + repeats
+
+    def watch(self, frames: Frames) -> None:
+        """Encode, fold, keep."""
+        ticks, times_s = np.append(self.manifest.ticks, frames.ticks), np.append(self.manifest.times_s, frames.times_s)
+        self.manifest = replace(self.manifest, times_s=times_s, ticks=ticks)
+        tokens = self.system.encode(frames.pixels)
+        blocks = self._watching.add(tokens[self._cut_tokens :])
+        self._cut_tokens = 0
+        self._keep(len(blocks))
+
+    def kept(self) -> Kept:
+        """The last window folded, the whole sealed."""
+        before = len(self._watching.memory.blocks)
+        memory = self._watching.finish()
+        self._keep(len(memory.blocks) - before)
+        self.manifest = replace(self.manifest, is_complete=True)
+        self.memories.seal(self.manifest, memory)
+        return Kept(memory, self.manifest, tuple(self.viewing.lost))
+
+    def _keep(self, new: int) -> None:
+        memory = self._watching.memory
+        for number in range(len(memory.blocks) - new, len(memory.blocks)):
+            self.memories.put_block(self.manifest, memory, number)
