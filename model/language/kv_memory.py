@@ -6,7 +6,7 @@ Stored keys are not rotated; in use a key is rotated once, at its final position
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -68,6 +68,12 @@ class KVBuffer:
         self.keys[:, :, here] = self.rotary.run(self.length, rows, self.keys).turn(block.keys.to(self.keys))
         self.values[:, :, here] = block.values.to(self.values)
         self.length += rows
+
+    def refill(self, blocks: Iterable[Block]) -> None:
+        """Forget what was there and hold these, from the first row on."""
+        self.length = 0
+        for block in blocks:
+            self.append(block)
 
     def filled(self, layer: int, more: int = 0) -> tuple[Tensor, Tensor]:
         """Keys and values of a layer, (G, N + more, E)."""

@@ -67,11 +67,21 @@ class VideoXL:
     _places: dict[tuple[int, int, int], _Places] = field(default_factory=dict)
 
     def watch(
-        self, prompt_ids: Sequence[int], ratios: Ratios, *, visual_tokens: int | None = None, known: Memory | None = None
+        self,
+        prompt_ids: Sequence[int],
+        ratios: Ratios,
+        *,
+        visual_tokens: int | None = None,
+        known: Memory | None = None,
+        look_back: int | None = None,
     ) -> Watching:
         """Begin to watch. prompt_ids: the text before the video; visual_tokens: of the whole film, where known; known: a memory to go on
-        with, made with the same prompt and ratios."""
-        return Watching(self, prompt_ids, ratios, visual_tokens, known)
+        with, made with the same prompt, ratios and look_back.
+
+        look_back: how many windows before it a window sees, besides the prompt, as if the film began there. So watching costs the same
+        per second however long it goes on, but it is another computation than the published one, which sees them all (None).
+        """
+        return Watching(self, prompt_ids, ratios, visual_tokens, known, look_back)
 
     @torch.no_grad()
     def opened(self, memory: Memory, room: int = 0) -> KVBuffer:
@@ -145,7 +155,17 @@ class VideoXL:
 class Watching:
     """A video while it is being watched. Visual tokens come in any portions; each full window is folded at once."""
 
-    def __init__(self, system: VideoXL, prompt_ids: Sequence[int], ratios: Ratios, visual_tokens: int | None, known: Memory | None) -> None:
+    def __init__(
+        self,
+        system: VideoXL,
+        prompt_ids: Sequence[int],
+        ratios: Ratios,
+        visual_tokens: int | None,
+        known: Memory | None,
+        look_back: int | None,
+    ) -> None:
+        if look_back is not None and look_back < 0:
+            raise ValueError(f"a window looks back at 0 windows or more, got {look_back}")
         config = system.config
         chosen = ratios.of_windows(config.summary.window, visual_tokens, config.decoder.max_positions)
         blocks = known.blocks if known else ()
@@ -154,7 +174,8 @@ class Watching:
         _replay(self.windows, blocks)
         self._sink = known.sink if known else system.sink(prompt_ids)
         self._blocks = list(blocks)
-        self._buffer = system.opened(self.memory, config.summary.window * 2 + ROOM_FOR_TEXT)
+        self._look_back = look_back
+        self._buffer = system.opened(Memory(self._sink, tuple(self._seen())), config.summary.window * 2 + ROOM_FOR_TEXT)
         self._waiting: list[Tensor] = []
         self.visual_tokens = self.windows.start  # that have come so far
 
@@ -183,9 +204,16 @@ class Watching:
         waiting = torch.cat(self._waiting) if len(self._waiting) > 1 else self._waiting[0]
         self._waiting = [waiting[window.raw :]]
         block = self.system.condense(waiting[: window.raw], window, self._buffer)
-        self._buffer.append(block)
         self._blocks.append(block)
+        if self._look_back is None:
+            self._buffer.append(block)
+        else:
+            self._buffer.refill((self._sink, *self._seen()))
         return block
+
+    def _seen(self) -> list[Block]:
+        """The blocks that the next window sees."""
+        return self._blocks[max(0, len(self._blocks) - self._look_back) if self._look_back is not None else 0 :]
 
 
 def _replay(windows: Windows, blocks: Sequence[Block]) -> None:
