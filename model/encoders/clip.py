@@ -70,7 +70,7 @@ class Tower(nn.Module):
     def forward(self, pixels_N3SS: Tensor) -> Tensor:
         """(N, 1 + P, W): the class token, then the patches row by row."""
         patches_NPW = self.patch(pixels_N3SS).flatten(2).transpose(1, 2)
-        class_N1W = self.class_token.expand(len(patches_NPW), 1, -1)
+        class_N1W = self.class_token.expand(patches_NPW.shape[0], 1, -1)  # len() would make the batch a constant of an exported graph
         x_NPW: Tensor = self.pre_norm(torch.cat([class_N1W, patches_NPW], dim=1) + self.position)
         for layer in self.layers:
             x_NPW = layer(x_NPW)

@@ -39,16 +39,16 @@ class OnnxNet:
         options.log_severity_level = 3
         asked = [PROVIDERS[name] for name in dict.fromkeys(providers)]
         lacking = [p for p in asked if p not in ort.get_available_providers()]
-        self._session = None if lacking else ort.InferenceSession(str(graph), options, providers=asked)
+        session = None if lacking else ort.InferenceSession(str(graph), options, providers=asked)
         # A provider whose libraries cannot be loaded leaves the session with the CPU alone, and says so only in a log.
-        if self._session is None or self._session.get_providers()[0] != asked[0]:
+        if session is None or session.get_providers()[0] != asked[0]:
             raise ProviderUnavailable(
                 f"ONNX Runtime {ort.__version__} cannot compute on {', '.join(providers)} here; "
                 f"it offers {', '.join(n for n, p in PROVIDERS.items() if p in ort.get_available_providers())}, and cpu always works"
             )
+        self.session = session
 
     def __call__(self, outputs: Sequence[str], **inputs: NDArray[Any]) -> list[NDArray[np.float32]]:
         """The named outputs for these inputs; what is not named is not computed."""
-        assert self._session is not None
-        found: list[NDArray[np.float32]] = self._session.run(list(outputs), inputs)
+        found: list[NDArray[np.float32]] = self.session.run(list(outputs), inputs)
         return found
