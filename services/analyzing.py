@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from pipelines.analyze import analyze_video
 from pipelines.exports.registry import export_named
@@ -25,6 +23,7 @@ from pipelines.watching import Run, Senses, Store
 from services.models import open_senses
 from services.opening import open_store
 from services.outputs import write_outputs
+from services.progress import progress_bars
 from services.pruning import prune
 from services.tables import report_table
 from services.transcription import with_ears
@@ -130,29 +129,6 @@ def output_folders(videos: Sequence[Path], out: Path | None) -> list[Path]:
         taken.add(name.casefold())
         folders.append(base / name)
     return folders
-
-
-@contextmanager
-def progress_bars() -> Iterator[Any]:
-    """A bar with an ETA per stage, on standard error and only where someone is looking."""
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TimeElapsedColumn(),
-        TextColumn("ETA"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
-        rows: dict[str, TaskID] = {}
-
-        def progress(stage: str, done: float, total: float) -> None:
-            if stage not in rows:
-                rows[stage] = bars.add_task(stage[:48], total=total)
-            bars.update(rows[stage], completed=done, total=total)
-
-        yield progress
 
 
 def _complain(error: Exception) -> None:

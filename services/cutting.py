@@ -12,9 +12,9 @@ from pipelines.exports.cut import clip, cut
 from pipelines.interfaces import WrongRequest
 from pipelines.profiles import wanted
 from pipelines.watching import Run, identify
-from services.analyzing import progress_bars
 from services.models import open_senses
 from services.opening import open_store
+from services.progress import progress_bars
 
 SUFFIXES = (".mp4", ".m4v", ".mov")
 

@@ -22,10 +22,10 @@ from pipelines.sampling import Instants, sample_frames
 from pipelines.search import ClassTexts, search_like, search_text
 from pipelines.stores.seen import SeenShelf
 from pipelines.watching import Run
-from services.analyzing import progress_bars
 from services.models import open_senses
 from services.opening import open_store
 from services.outputs import write_outputs
+from services.progress import progress_bars
 from services.searching import hits_table
 from services.tables import clock, report_table
 

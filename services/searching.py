@@ -23,9 +23,9 @@ from pipelines.profiles import wanted
 from pipelines.search import ClassTexts, Hit, search_like, search_text, words_of
 from pipelines.stores.seen import SeenShelf
 from pipelines.watching import Run, Senses, Store, identify, look_up
-from services.analyzing import progress_bars
 from services.models import open_meaning, open_senses
 from services.opening import open_store
+from services.progress import progress_bars
 from services.tables import clock
 
 NOTES = "imagenet1k_gpt_names_descriptions.json"  # beside the names

@@ -25,9 +25,9 @@ from pipelines.spots import Airing, Spot, alike, known_airings, spot_of
 from pipelines.stores.spots import SpotShelf
 from pipelines.watching import Run, Senses, Store, identify, measure
 from pipelines.watching import Video as Identified
-from services.analyzing import progress_bars
 from services.looking import print_json
 from services.opening import open_store
+from services.progress import progress_bars
 from services.tables import clock
 
 LOG_COLUMNS = ("video", "start", "wall_clock", "start_s", "length_s", "spot", "advertiser", "product", "score", "share", "reason")
