@@ -79,7 +79,7 @@ def save_memory(path: Path, memory: Memory, manifest: Manifest, bits: int | None
         found = _tensors(block, None if name == "sink" else bits)
         table.append(_entry(block, found))
         tensors |= {f"{name}.{part}": x for part, x in found.items()}
-    _check_table(table, manifest)
+    check_blocks(memory.blocks, manifest)
     told = {
         "manifest": manifest.to_json(), "dtype": _dtype_name(memory.sink), "blocks": [astuple(entry) for entry in table],
         "mean_keys": _digest({"mean_keys": tensors["mean_keys"]}),
@@ -108,7 +108,7 @@ class MemoryFile:
             self._dtype = DTYPES[told["dtype"]]
             self._mean_keys = told["mean_keys"]
             self._table = [_Entry(*entry) for entry in told["blocks"]]
-            _check_table(self._table, self.manifest)
+            check_blocks(self._table[1:], self.manifest)
 
     def __len__(self) -> int:
         """Blocks, the prompt not counted."""
@@ -141,19 +141,38 @@ class MemoryFile:
         return found
 
 
-def pack_block(block: Block, told: Mapping[str, Any] | None = None) -> bytes:
-    """A block alone, as it is. told: what else stands with it, as JSON."""
-    tensors = _tensors(block, None)
-    return save(tensors, _metadata({"entry": astuple(_entry(block, tensors)), "dtype": _dtype_name(block), "told": told or {}}))
+def pack(tensors: Mapping[str, Tensor], told: Mapping[str, Any]) -> bytes:
+    """Tensors with what is told of them, as JSON; both guarded by a digest."""
+    alone = {name: _alone(x.detach().cpu()) for name, x in tensors.items()}
+    return save(alone, _metadata({"digest": _digest(alone), "told": told}))
 
 
-def unpack_block(data: bytes) -> tuple[Block, dict[str, Any]]:
-    """The block, and what was told with it. Raises UnreadableMemory where it is not as it was packed."""
-    with _readable("a stored block"):
+def unpack(data: bytes, place: str = "a stored block") -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Raises UnreadableMemory where it is not as it was packed."""
+    with _readable(place):
         tensors = load(data)
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
         told = _told_in(header.get("__metadata__"))
-        return _block(tensors, _Entry(*told["entry"]), DTYPES[told["dtype"]], None), told["told"]
+        if _digest(tensors) != told["digest"]:
+            raise ValueError("its tensors are not as they were written")
+        return tensors, told["told"]
+
+
+def pack_block(block: Block, told: Mapping[str, Any] | None = None) -> bytes:
+    """A block alone, as it is. told: what else stands with it."""
+    return pack({"keys": block.keys, "values": block.values}, {"start": block.start, "end": block.end, **(told or {})})
+
+
+def unpack_block(data: bytes, place: str = "a stored block") -> tuple[Block, dict[str, Any]]:
+    """The block, and what was told with it. Raises UnreadableMemory where it is not as it was packed."""
+    tensors, told = unpack(data, place)
+    with _readable(place):
+        return Block(tensors["keys"], tensors["values"], told.pop("start"), told.pop("end")), told
+
+
+def digest_of(block: Block) -> str:
+    """SHA-256 of a block's keys and values."""
+    return _digest(_tensors(block, None))
 
 
 def _read(file: Any, name: str, parts: Sequence[str]) -> dict[str, Tensor]:
@@ -204,13 +223,12 @@ def _digest(tensors: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def _check_table(table: Sequence[_Entry], manifest: Manifest) -> None:
-    """Blocks follow each other window by window, as far as frames were watched."""
-    sink, *blocks = table
-    starts = [0, *(entry.end for entry in blocks)]
-    if (sink.start, sink.end) != (0, 0) or [entry.start for entry in blocks] != starts[:-1]:
+def check_blocks(blocks: Sequence[Block | _Entry], manifest: Manifest) -> None:
+    """Blocks follow each other window by window, as far as frames were watched. Raises ValueError."""
+    starts = [0, *(block.end for block in blocks)]
+    if [block.start for block in blocks] != starts[:-1]:
         raise ValueError("its blocks do not follow each other")
-    if any(entry.end - entry.start != manifest.window for entry in blocks[:-1]):
+    if any(block.end - block.start != manifest.window for block in blocks[:-1]):
         raise ValueError(f"its blocks are not windows of {manifest.window} visual tokens")
     _check_frames(manifest, starts[-1])
 
