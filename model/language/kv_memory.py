@@ -135,7 +135,8 @@ class Tails:
     def __init__(self, memory: KVBuffer, questions: int, capacity: int) -> None:
         layers, heads, _, width = memory.keys.shape
         self.memory = memory
-        self.keys, self.values = (memory.keys.new_empty(layers, questions, heads, capacity, width) for _ in range(2))
+        # Zeros, as a row that a question does not see still counts 0 times, which of fresh memory may be NaN.
+        self.keys, self.values = (memory.keys.new_zeros(layers, questions, heads, capacity, width) for _ in range(2))
         self.lengths = [0] * questions
 
     def positions(self) -> list[int]:
