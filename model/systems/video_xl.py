@@ -8,8 +8,8 @@ V = visual tokens, D = the language model's width, T = text tokens.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -106,6 +106,24 @@ class VideoXL:
                 if last:
                     asking.close(question)
                 yield Token(question, chosen, log_share, last)
+
+    def answer_from(
+        self,
+        sink: Block,
+        fetch: Callable[[int], Block],
+        chosen: Sequence[tuple[int, ...]],
+        texts: Sequence[Sequence[int]],
+        options: Generation | None = None,
+    ) -> Iterator[Token]:
+        """Answer questions from the blocks that `retrieval.choose_blocks` chose for each, on consecutive places behind the prompt.
+
+        fetch: a block by its number, from wherever it is kept; questions that look at the same blocks are answered together.
+        """
+        for numbers in dict.fromkeys(chosen):
+            asking = [question for question, own in enumerate(chosen) if own == numbers]
+            memory = Memory(sink, tuple(map(fetch, numbers)))
+            for token in self.answer(memory, [texts[question] for question in asking], options):
+                yield replace(token, question=asking[token.question])
 
     @torch.no_grad()
     def text_logits(self, memory: Memory | KVBuffer, ids: Sequence[int], tails: Tails | None = None) -> Tensor:
