@@ -12,10 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from model.encoders.clip import ClipEncoder, written_out_attention
 from model.encoders.onnx_features import INPUT, OUTPUT, WEIGHTS, OnnxFeatureEncoder
+from model.systems.loading import load_into, weights_digest
+from model.systems.video_xl_config import VideoXLConfig
+from model.systems.video_xl_keys import rows
 
 BATCHES = (1, 2, 5)
 TOLERANCES: Mapping[torch.dtype, float] = {torch.float32: 1e-4, torch.float16: 2e-2}  # of the largest value, or of 1 where all are smaller
@@ -25,6 +28,18 @@ LARGEST_BATCH = 256
 
 class ExportDiffers(Exception):
     """The graph computes something else than the net it was made of."""
+
+
+def export_checkpoint(folder: Path, graph: Path, cache: Path, *, half: bool = False, fused: bool = False) -> float:
+    """`export_clip` of the encoder in a Video-XL checkpoint's folder. cache: where digests of weight files are remembered.
+
+    Raises UnreadableCheckpoint, UnsupportedConfig, ExportDiffers.
+    """
+    weights, config = weights_digest(folder, cache), VideoXLConfig.from_folder(folder)
+    with torch.device("meta"):
+        encoder = ClipEncoder(config.vision, weights)
+    load_into(nn.ModuleDict({"encoder": encoder}), folder, rows(config), torch.float32, "cpu", {"encoder"})
+    return export_clip(encoder, graph, half=half, fused=fused)
 
 
 def export_clip(encoder: ClipEncoder, graph: Path, *, half: bool = False, fused: bool = False) -> float:

@@ -11,6 +11,7 @@ import typer
 
 from services.answering import Exit, JsonOption, ProviderOption, StoreOption, answers
 from services.cli_spots import spots
+from services.cli_systems import models
 
 app = typer.Typer(
     name="longtake",
@@ -223,7 +224,6 @@ def search(
     show_hits(Query(tuple(videos or ()), text, like, limit, min_score, tuple(provider or ("cpu",)), store), as_json=json)
 
 
-models = typer.Typer(help="The trained models that come inside packages.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(models, name="models")
 app.add_typer(spots, name="spots")
 

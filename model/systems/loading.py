@@ -211,7 +211,7 @@ def load_into(
     names = {row.key: row.parameter for row in table if row.parameter and row.part in wanted}
     _refuse_misfits(folder, index, compare({key: entry.shape for key, entry in index.items()}, table, wanted), names)
     for file in dict.fromkeys(entry.file for entry in index.values()):
-        for key, tensor in _tensors(file, [key for key, entry in index.items() if entry.file == file and key in names]):
+        for key, tensor in read_tensors(file, [key for key, entry in index.items() if entry.file == file and key in names]):
             _assign(module, names[key], tensor.to(device=device, dtype=dtype, copy=True))
     left = [name for name, value in (*module.named_parameters(), *module.named_buffers()) if value.is_meta]
     assert not left, f"the key table has no row for {left[0]} and {len(left) - 1} more"
@@ -220,13 +220,18 @@ def load_into(
 def _refuse_misfits(folder: Path, index: Mapping[str, Entry], check: Check, used: Iterable[str]) -> None:
     if not check.is_loadable:
         raise UnreadableCheckpoint(f"{folder} does not fit: {'; '.join(check.sentences())}")
-    for key in used:
-        if index[key].dtype not in READABLE_DTYPES:
-            readable = ", ".join(READABLE_DTYPES)
-            raise UnreadableCheckpoint(f"{key} in {index[key].file} is {index[key].dtype}, expected one of {readable}")
+    if strange := unreadable_dtypes(index, used):
+        raise UnreadableCheckpoint(f"{folder} does not fit: {'; '.join(strange)}")
 
 
-def _tensors(file: Path, keys: Sequence[str]) -> Iterator[tuple[str, Tensor]]:
+def unreadable_dtypes(index: Mapping[str, Entry], keys: Iterable[str]) -> list[str]:
+    """A sentence for each tensor that is no plain floating-point number, such as a quantised checkpoint's."""
+    strange = ((key, index[key]) for key in keys if index[key].dtype not in READABLE_DTYPES)
+    return _first([f"{key} in {entry.file.name} is {entry.dtype}, expected one of {', '.join(READABLE_DTYPES)}" for key, entry in strange])
+
+
+def read_tensors(file: Path, keys: Sequence[str]) -> Iterator[tuple[str, Tensor]]:
+    """Some of a file's tensors, on the CPU, one at a time. Raises UnreadableCheckpoint."""
     if file.suffix == ".safetensors":
         with _opened(file, "pt") as opened:
             yield from ((key, opened.get_tensor(key)) for key in keys)
