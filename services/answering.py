@@ -48,10 +48,26 @@ def answers(command: Callable[..., int | None]) -> Callable[..., None]:
         except Exception as error:
             if os.environ.get("LONGTAKE_DEBUG"):
                 raise
+            if (known := _of_a_system(error)) is not None:
+                raise typer.Exit(int(_say(known, str(error)))) from error
             code = _say(Exit.BUG, f"this is a bug in Longtake ({type(error).__name__}: {error}); LONGTAKE_DEBUG=1 shows where")
         raise typer.Exit(int(code))
 
     return run
+
+
+def _of_a_system(error: Exception) -> Exit | None:
+    """Errors of the published systems, looked up only once something went wrong: most commands know none of them."""
+    from model.checkpoints import UnreadableCheckpoint
+    from model.compression.summary_tokens import WrongRatio
+    from model.language.prompts import TokenizerMissing, WrongPrompt
+    from model.systems.manifest import MemoryMismatch, UnreadableMemory
+    from model.systems.video_xl_config import UnsupportedConfig
+
+    if isinstance(error, (WrongRatio, WrongPrompt)):
+        return Exit.USAGE
+    unreadable = (UnreadableCheckpoint, UnsupportedConfig, TokenizerMissing, MemoryMismatch, UnreadableMemory)
+    return Exit.UNREADABLE if isinstance(error, unreadable) else None
 
 
 def _say(code: Exit, sentence: str) -> Exit:

@@ -10,8 +10,10 @@ from typing import Annotated
 import typer
 
 from services.answering import Exit, JsonOption, ProviderOption, StoreOption, answers
+from services.cli_asking import asking
 from services.cli_spots import spots
 from services.cli_systems import models
+from services.cli_training import training
 
 app = typer.Typer(
     name="longtake",
@@ -224,6 +226,8 @@ def search(
     show_hits(Query(tuple(videos or ()), text, like, limit, min_score, tuple(provider or ("cpu",)), store), as_json=json)
 
 
+app.add_typer(asking)
+app.add_typer(training)
 app.add_typer(models, name="models")
 app.add_typer(spots, name="spots")
 
@@ -244,6 +248,21 @@ def prepare(json: JsonOption = False) -> int:
     from services.models import prepare_models
 
     return prepare_models(as_json=json)
+
+
+@models.command(
+    short_help="Make a tiny checkpoint with random weights.",
+    epilog="Example: longtake models tiny small && longtake ask film.mp4 'Who?' --checkpoint small",
+)
+@answers
+def tiny(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where it goes.", show_default=False)],
+    seed: Annotated[int, typer.Option(help="Another seed, other weights.")] = 0,
+) -> None:
+    """Make a tiny Video-XL in its authors' format, to try the machinery with. Its weights are random: what it says means nothing."""
+    from services.systems import make_tiny
+
+    make_tiny(folder, seed)
 
 
 @app.command(short_help="Say what is installed and what is missing.")

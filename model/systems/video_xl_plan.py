@@ -36,7 +36,7 @@ class TokenPlan:
         used = (
             f"{self.frames} frames make {self.visual_tokens:,} visual tokens, at ratio {self.ratio} {self.summary_tokens:,} summary tokens"
         )
-        return f"{used}; they take {self.context_used:,} of {self.context:,} positions and {_size(self.memory_bytes)} of memory"
+        return f"{used}; they take {self.context_used:,} of {self.context:,} positions and {size_told(self.memory_bytes)} of memory"
 
 
 def plan_tokens(config: VideoXLConfig, frames: int, ratios: Ratios, *, bytes_per_number: int = 2) -> TokenPlan:
@@ -109,5 +109,5 @@ def parameters(config: VideoXLConfig) -> int:
     return decoder + projector + v.layers * tower_layer + embeddings + 4 * v.hidden_size
 
 
-def _size(count: int) -> str:
+def size_told(count: int) -> str:
     return f"{count / (1 << 30):.2f} GiB" if count >= 1 << 30 else f"{count / (1 << 20):.1f} MiB"
