@@ -130,7 +130,8 @@ class LearningContext:
 
 
 def _attend(q_HTE: Tensor, k_GNE: Tensor, v_GNE: Tensor, seen: Tensor) -> Tensor:
-    return F.scaled_dot_product_attention(q_HTE[None], k_GNE[None], v_GNE[None], attn_mask=seen, enable_gqa=True)[0]
+    q, k = q_HTE.to(v_GNE.dtype), k_GNE.to(v_GNE.dtype)  # under autocast, turning made them float32
+    return F.scaled_dot_product_attention(q[None], k[None], v_GNE[None], attn_mask=seen, enable_gqa=True)[0]
 
 
 def _check(prompt_ids: Tensor, visual_VD: Tensor, text_ids: Tensor, labels_N: Tensor, windows: Sequence[Window] | None) -> None:
