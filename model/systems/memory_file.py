@@ -148,14 +148,14 @@ def pack(tensors: Mapping[str, Tensor], told: Mapping[str, Any]) -> bytes:
 
 
 def unpack(data: bytes, place: str = "a stored block") -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Raises UnreadableMemory where it is not as it was packed."""
+    """What is told has the tensors' digest too. Raises UnreadableMemory where it is not as it was packed."""
     with _readable(place):
         tensors = load(data)
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
         told = _told_in(header.get("__metadata__"))
         if _digest(tensors) != told["digest"]:
             raise ValueError("its tensors are not as they were written")
-        return tensors, told["told"]
+        return tensors, {**told["told"], "digest": told["digest"]}
 
 
 def pack_block(block: Block, told: Mapping[str, Any] | None = None) -> bytes:
@@ -164,7 +164,7 @@ def pack_block(block: Block, told: Mapping[str, Any] | None = None) -> bytes:
 
 
 def unpack_block(data: bytes, place: str = "a stored block") -> tuple[Block, dict[str, Any]]:
-    """The block, and what was told with it. Raises UnreadableMemory where it is not as it was packed."""
+    """The block, and what was told with it, its digest among it. Raises UnreadableMemory where it is not as it was packed."""
     tensors, told = unpack(data, place)
     with _readable(place):
         return Block(tensors["keys"], tensors["values"], told.pop("start"), told.pop("end")), told

@@ -47,11 +47,12 @@ class Blobs(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A memory in the store without its tensors. digests: of the prompt and of every block; None until it is sealed."""
+    """A memory in the store without its tensors. digests, rows: of the prompt and of every block; None and none until it is sealed."""
 
     manifest: Manifest
     digests: tuple[str, ...] | None
-    size_bytes: int = 0  # of all its blobs but the manifest
+    rows: tuple[int, ...] = ()
+    size_bytes: int = 0  # of all keys and values
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,8 @@ class MemoryStore:
                 self.put_block(manifest, memory, number)
         self.blobs.put(f"{ROOT}{key}/mean_keys", pack({"mean_keys": mean_keys(memory.blocks)}, {"key": key}))
         blocks = (memory.sink, *memory.blocks)
-        self._put_manifest(Stored(manifest, tuple(map(digest_of, blocks)), sum(block.size_bytes for block in blocks)))
+        size_bytes = sum(block.size_bytes for block in blocks)
+        self._put_manifest(Stored(manifest, tuple(map(digest_of, blocks)), tuple(map(len, blocks)), size_bytes))
 
     def put(self, manifest: Manifest, memory: Memory) -> None:
         """Keep a memory that was watched elsewhere, whole."""
@@ -110,16 +112,16 @@ class MemoryStore:
         key = recipe.key
         if (stored := self.find(key)) is None or (sink := self._believed(key, SINK, "")) is None:
             return None
-        digest = digest_of(sink[0])
+        digests = [sink[1]["digest"]]
         blocks: list[Block] = []
         frames: list[Frames] = []
-        while found := self._believed(key, len(blocks), digest):
+        while found := self._believed(key, len(blocks), digests[-1]):
             block, told = found
             blocks.append(block)
             frames.append((told["times_s"], told["ticks"]))
-            digest = digest_of(block)
+            digests.append(told["digest"])
         memory = Memory(sink[0], tuple(blocks))
-        if stored.manifest.is_complete and stored.digests and stored.digests[1:] == tuple(map(digest_of, blocks)):
+        if stored.manifest.is_complete and stored.digests == tuple(digests):
             return memory, stored.manifest
         return _whole_windows(memory, frames, stored.manifest)
 
@@ -138,7 +140,7 @@ class MemoryStore:
             block, told = unpack_block(self.blobs.get(place), place)
         except KeyError as error:
             raise UnreadableMemory(f"{place} is missing; watch the video again") from error
-        if told.get("key") != key or told.get("number") != number or digest_of(block) != digest:
+        if told.get("key") != key or told.get("number") != number or told["digest"] != digest:
             raise UnreadableMemory(f"{place} is of another memory; watch the video again")
         return block
 
@@ -192,10 +194,12 @@ class MemoryStore:
         if manifest.recipe.key != key:
             raise UnreadableMemory(f"{place} is of another memory")
         digests = told["digests"]
-        return Stored(manifest, None if digests is None else tuple(digests), told["size_bytes"])
+        return Stored(manifest, None if digests is None else tuple(digests), tuple(told["rows"]), told["size_bytes"])
 
     def _put_manifest(self, stored: Stored) -> None:
-        told = {"manifest": stored.manifest.to_json(), "digests": stored.digests, "size_bytes": stored.size_bytes}
+        told = {
+            "manifest": stored.manifest.to_json(), "digests": stored.digests, "rows": stored.rows, "size_bytes": stored.size_bytes,
+        }  # fmt: skip
         text = json.dumps(told, sort_keys=True)
         guarded = json.dumps({"sha256": sha256(text.encode()).hexdigest(), "told": told}, sort_keys=True)
         self.blobs.put(f"{ROOT}{stored.manifest.recipe.key}/manifest.json", guarded.encode())
