@@ -1,7 +1,9 @@
 """A memory as bytes: one safetensors file a memory, or one a block. Keys are kept un-rotated, so that a block may be put anywhere.
 
 A block's tensors stand by themselves under its number, with a digest, so that one block can be read and trusted alone; beside them stand
-the mean keys of all blocks, by which a question finds the blocks that answer it. L, G, S, E as in kv_memory.
+the mean keys of all blocks, by which a question finds the blocks that answer it.
+
+N = blocks, P = parts of a block, L = layers, G = key heads, E = width of a head.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from torch import Tensor
 
 from model.compression.few_bits import FEW, Coded
 from model.language.kv_memory import Block
+from model.language.retrieval import mean_keys
 from model.systems.manifest import Manifest, MemoryMismatch, Recipe, UnreadableMemory
 from model.systems.video_xl import Memory
 
@@ -63,9 +66,9 @@ def measure_loss(memory: Memory, bits: int) -> Loss:
     return Loss(*(wrong / whole.clamp_min(torch.finfo(torch.float64).tiny)).sqrt().tolist())
 
 
-def mean_keys(blocks: Sequence[Block]) -> Tensor:
-    """(blocks, L, G, E) float32, un-rotated; 0 for a block that kept no row."""
-    return torch.stack([block.keys.float().sum(2) / max(1, len(block)) for block in blocks]).cpu() if blocks else torch.empty(0)
+def means_of(memory: Memory) -> Tensor:
+    """(N, P, L, G, E) float32: what `retrieval.choose_blocks` knows the blocks by."""
+    return mean_keys(memory.blocks).cpu() if memory.blocks else torch.empty(0)
 
 
 def save_memory(path: Path, memory: Memory, manifest: Manifest, bits: int | None = None) -> Manifest:
@@ -74,7 +77,7 @@ def save_memory(path: Path, memory: Memory, manifest: Manifest, bits: int | None
     bits: 8 or 4 for keys and values in few bits; the prompt before the video stays as it is. None: everything as it is.
     """
     manifest = _with_loss(manifest, memory, bits)
-    tensors, table = {"mean_keys": mean_keys(memory.blocks)}, []
+    tensors, table = {"mean_keys": means_of(memory)}, []
     for name, block in (("sink", memory.sink), *((f"{n:05}", block) for n, block in enumerate(memory.blocks))):
         found = _tensors(block, None if name == "sink" else bits)
         table.append(_entry(block, found))
@@ -133,7 +136,7 @@ class MemoryFile:
         return _block(tensors, self._table[1 + number], self._dtype, bits)
 
     def mean_keys(self) -> Tensor:
-        """(blocks, L, G, E) float32."""
+        """(N, P, L, G, E) float32, as `means_of` makes them; read without the blocks."""
         with _opened(self.path) as file:
             found: Tensor = file.get_tensor("mean_keys")
             if _digest({"mean_keys": found}) != self._mean_keys:

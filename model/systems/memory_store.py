@@ -19,7 +19,7 @@ from torch import Tensor
 
 from model.language.kv_memory import Block
 from model.systems.manifest import Manifest, Recipe, UnreadableMemory
-from model.systems.memory_file import check_blocks, digest_of, mean_keys, pack, pack_block, unpack, unpack_block
+from model.systems.memory_file import check_blocks, digest_of, means_of, pack, pack_block, unpack, unpack_block
 from model.systems.video_xl import Memory
 
 logger = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ class MemoryStore:
         for number in range(len(memory.blocks)):
             if _place(key, number) not in there:
                 self.put_block(manifest, memory, number)
-        self.blobs.put(f"{ROOT}{key}/mean_keys", pack({"mean_keys": mean_keys(memory.blocks)}, {"key": key}))
+        self.blobs.put(f"{ROOT}{key}/mean_keys", pack({"mean_keys": means_of(memory)}, {"key": key}))
         blocks = (memory.sink, *memory.blocks)
         size_bytes = sum(block.size_bytes for block in blocks)
         self._put_manifest(Stored(manifest, tuple(map(digest_of, blocks)), tuple(map(len, blocks)), size_bytes))
@@ -145,7 +145,7 @@ class MemoryStore:
         return block
 
     def mean_keys(self, key: str) -> Tensor:
-        """(blocks, L, G, E) float32 of a sealed memory. Raises KeyError, UnreadableMemory."""
+        """Of a sealed memory, as `memory_file.means_of` makes them, without reading its blocks. Raises KeyError, UnreadableMemory."""
         place = f"{ROOT}{key}/mean_keys"
         tensors, told = unpack(self.blobs.get(place), place)
         if told.get("key") != key:

@@ -16,8 +16,9 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 from model.compression.few_bits import Coded  # noqa: E402
 from model.compression.summary_tokens import Ratios  # noqa: E402
 from model.language.kv_memory import Block  # noqa: E402
+from model.language.retrieval import mean_keys  # noqa: E402
 from model.systems.manifest import MemoryMismatch, UnreadableMemory  # noqa: E402
-from model.systems.memory_file import TOLD, MemoryFile, load_memory, mean_keys, measure_loss, pack_block, save_memory, unpack_block  # noqa: E402
+from model.systems.memory_file import TOLD, MemoryFile, load_memory, measure_loss, pack_block, save_memory, unpack_block  # noqa: E402
 from model.systems.video_xl import Memory  # noqa: E402
 from tests.goldens.folders import CaseFolder  # noqa: E402
 from tests.goldens.systems import video_xl_of  # noqa: E402
@@ -74,7 +75,7 @@ def test_a_block_and_the_mean_keys_are_read_alone(memory, tokens, tmp_path: Path
 
     assert len(file) == len(memory.blocks) == 8
     assert same(Memory(file.sink(), (file.block(5), file.block(-1))), Memory(memory.sink, (memory.blocks[5], memory.blocks[7])))
-    assert torch.equal(file.mean_keys(), torch.stack([b.keys.mean(2) for b in memory.blocks]))
+    assert torch.equal(file.mean_keys(), mean_keys(memory.blocks))
 
 
 def test_blocks_that_kept_nothing_and_no_blocks_at_all_are_memories_too(system, tmp_path: Path) -> None:
@@ -86,7 +87,7 @@ def test_blocks_that_kept_nothing_and_no_blocks_at_all_are_memories_too(system, 
             save_memory(tmp_path / "m", memory, manifest_of(tokens, "32"), bits)
 
             assert [len(b) for b in load_memory(tmp_path / "m")[0].blocks] == rows
-    assert mean_keys(memory.blocks)[1].abs().max() == 0
+    assert MemoryFile(tmp_path / "m").mean_keys()[1].abs().max() == 0
 
 
 def test_a_memory_of_a_gap_is_not_written(memory, tokens, tmp_path: Path) -> None:
