@@ -39,6 +39,7 @@ class WatchOrder:
     store: str | None = None
     workers: int | None = None
     beyond: bool = False  # go on although the memory will not fit the model's context
+    look_back: int | None = None  # windows that a window sees; all of them, as published, where None
 
     @property
     def ratios(self) -> Ratios:
@@ -91,7 +92,7 @@ def watched_film(video: Path, order: WatchOrder, system: OpenVideoXL) -> Watched
     film = identify(video)
     viewing = view(film.path, order.sampling, system.encoder.size_px)
     _check_fit(system.config, viewing, order)
-    recipe = system.recipe(film.id, str(order.sampling), PREPROCESSING, order.ratios)
+    recipe = system.recipe(film.id, str(order.sampling), PREPROCESSING, order.ratios, order.look_back)
     blobs = open_store(order.store).blobs
     began = time.monotonic()
     with progress_bars() as progress:
@@ -104,8 +105,10 @@ def watched_film(video: Path, order: WatchOrder, system: OpenVideoXL) -> Watched
 
 def _check_fit(config: VideoXLConfig, viewing: Viewing, order: WatchOrder) -> None:
     plan = plan_tokens(config, len(viewing.instants), order.ratios)
-    if not plan.fits and not order.beyond:
-        raise WrongRequest(f"{plan.told()}; {plan.advice}; --beyond watches all the same, past what the model was trained for")
+    if not plan.fits and not order.beyond and order.look_back is None:
+        raise WrongRequest(
+            f"{plan.told()}; {plan.advice}; or --look-back N, so that a window sees only the N before it; --beyond watches as it is"
+        )
 
 
 def status(kept: Kept) -> str:
@@ -129,7 +132,7 @@ def coverage(manifest: Manifest) -> dict[str, float | None]:
 
 def settings(recipe: Recipe) -> dict[str, Any]:
     told = recipe.to_json()
-    return {name: told[name] for name in ("system", "sampling", "preprocessing", "ratios", "weights", "dtype", "video_id")}
+    return {name: value for name, value in told.items() if name not in ("prompt_ids", "format_version")}
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,9 @@ ProvidersOption = Annotated[
     list[str] | None, typer.Option("--provider", metavar="NAME", help="What such a graph computes on: cpu, cuda or tensorrt; repeatable.")
 ]
 BeyondOption = Annotated[bool, typer.Option("--beyond", help="Watch although the memory will not fit the model's context.")]
+LookBackOption = Annotated[
+    int | None, typer.Option("--look-back", min=0, metavar="N", help="A window sees only the N before it: for films beyond the context.")
+]
 WorkersOption = Annotated[int | None, typer.Option(min=1, help="Decoding processes. Default: 1.", show_default=False)]
 
 
@@ -58,6 +61,7 @@ def watch(
     providers: ProvidersOption = None,
     workers: WorkersOption = None,
     beyond: BeyondOption = False,
+    look_back: LookBackOption = None,
     store: StoreOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -72,7 +76,7 @@ def watch(
         raise typer.BadParameter("numbers are written as they are, or in 8 or 4 bits", param_hint="--bits")
     if memory is not None and memory.suffix != ".safetensors":
         raise typer.BadParameter(f"a memory's file ends in .safetensors, got {memory}", param_hint="--memory")
-    order = _order(ratio, fps, frames, system, checkpoint, device, dtype, encoder, providers, workers, beyond, store)
+    order = _order(ratio, fps, frames, system, checkpoint, device, dtype, encoder, providers, workers, beyond, store, look_back)
     watch_to_file(video, order, memory, bits, as_json=json)
 
 
@@ -101,6 +105,7 @@ def ask(
     providers: ProvidersOption = None,
     workers: WorkersOption = None,
     beyond: BeyondOption = False,
+    look_back: LookBackOption = None,
     store: StoreOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -111,7 +116,7 @@ def ask(
     from services.asking import AskOrder
     from services.asking import ask as asked
 
-    order = _order(ratio, fps, frames, system, checkpoint, device, dtype, encoder, providers, workers, beyond, store)
+    order = _order(ratio, fps, frames, system, checkpoint, device, dtype, encoder, providers, workers, beyond, store, look_back)
     asked(AskOrder(target, tuple(questions), begin, most_tokens, temperature, top_p, seed, penalty), order, as_json=json)
 
 
@@ -143,10 +148,10 @@ def _sampling(fps: float | None, frames: int | None) -> Sampling:
 
 def _order(
     ratio: str, fps: float | None, frames: int | None, system: str, checkpoint: str | None, device: str, dtype: str, encoder: str,
-    providers: list[str] | None, workers: int | None, beyond: bool, store: str | None,
+    providers: list[str] | None, workers: int | None, beyond: bool, store: str | None, look_back: int | None,
 ) -> WatchOrder:  # fmt: skip
     from services.asking import WatchOrder
     from services.systems import SystemChoice
 
     choice = SystemChoice(system, checkpoint, device, dtype, encoder, tuple(providers or ("cpu",)))
-    return WatchOrder(choice, _sampling(fps, frames), ratio, store, workers, beyond)
+    return WatchOrder(choice, _sampling(fps, frames), ratio, store, workers, beyond, look_back)

@@ -13,7 +13,7 @@ from services.models import cache_folder
 from services.weights import checkpoint_folder
 
 if TYPE_CHECKING:
-    from model.systems.base import FeatureEncoder
+    from model.encoders.onnx_features import OnnxFeatureEncoder
     from model.systems.video_xl_folder import OpenVideoXL
 
 SYSTEMS = ("video-xl",)
@@ -54,10 +54,14 @@ def open_system(choice: SystemChoice) -> OpenVideoXL:
     dtype = choice.dtype or ("float32" if choice.device == "cpu" else "bfloat16")
     if dtype not in DTYPES:
         raise WrongRequest(f"numbers are computed in {', '.join(DTYPES)}, not {dtype!r}")
+    encoder = _encoder(choice)
     try:
-        return open_video_xl(folder, cache_folder(), device=choice.device, dtype=dtype, encoder=_encoder(choice))
+        system = open_video_xl(folder, cache_folder(), device=choice.device, dtype=dtype, encoder=encoder)
     except DeviceUnavailable as error:
         raise WrongRequest(str(error)) from error
+    if encoder is not None and encoder.weights != system.weights:
+        raise WrongRequest(f"{choice.encoder} was exported from other weights than {choice.checkpoint} holds; export it again")
+    return system
 
 
 def make_tiny(folder: Path, seed: int) -> None:
@@ -81,7 +85,7 @@ def _extra_wanted() -> Iterator[None]:
         ) from error
 
 
-def _encoder(choice: SystemChoice) -> FeatureEncoder | None:
+def _encoder(choice: SystemChoice) -> OnnxFeatureEncoder | None:
     """None: the torch one, from the checkpoint."""
     if choice.encoder == "torch":
         return None

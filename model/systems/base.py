@@ -17,11 +17,20 @@ class FeatureEncoder(Protocol):
     width: of a token.
     """
 
-    name: str
-    digest: str
-    size_px: int
-    tokens_per_frame: int
-    width: int
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def digest(self) -> str: ...
+
+    @property
+    def size_px(self) -> int: ...
+
+    @property
+    def tokens_per_frame(self) -> int: ...
+
+    @property
+    def width(self) -> int: ...
 
     def encode(self, frames: NDArray[Any]) -> Tensor | NDArray[Any]:
         """(N, size_px, size_px, 3) uint8 RGB to (N, tokens_per_frame, width), where the encoder computes; N may be 0."""

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from model.video import TimeSpan
 
 FORMAT_VERSION = 1
+LOOK_BACK_AT_ALL = "all windows"
 BITS = (32, 16, 8, 4)  # of a stored number; below 16 it is a step on a scale
 
 
@@ -45,6 +46,7 @@ class Recipe:
     ratios: str  # as `Ratios` writes itself
     weights: str  # SHA-256 of configuration and weights
     dtype: str  # of the computation
+    look_back: str = LOOK_BACK_AT_ALL  # that a window saw; "32 windows" where watching was told to look no further back
     format_version: int = FORMAT_VERSION
 
     @property
@@ -92,6 +94,7 @@ _SAID: Mapping[str, Any] = {
     "prompt_ids": lambda made, asked: f"it was made behind another prompt ({len(made)} tokens, {len(asked)} were asked, and they differ)",
     "ratios": _named("ratio"),
     "weights": lambda made, asked: f"it was made with other weights ({_short(made)}, {_short(asked)} are loaded)",
+    "look_back": lambda made, asked: f"its windows looked back at {made}, {asked} was asked",
     "dtype": lambda made, asked: f"it was computed in {made}, {asked} was asked",
 }
 

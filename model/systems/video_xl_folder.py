@@ -19,7 +19,7 @@ from model.language.kv_memory import KVBuffer
 from model.language.prompts import GrowingText, Tokenizer, Turn, after_video, before_video, checked, open_tokenizer
 from model.systems.base import FeatureEncoder
 from model.systems.loading import load_into, weights_digest
-from model.systems.manifest import Recipe
+from model.systems.manifest import LOOK_BACK_AT_ALL, Recipe
 from model.systems.video_xl import Memory, VideoXL, Watching
 from model.systems.video_xl_config import VideoXLConfig
 from model.systems.video_xl_keys import rows
@@ -79,17 +79,18 @@ class OpenVideoXL:
         """Of a number that is kept."""
         return DTYPES[self.dtype].itemsize * 8
 
-    def recipe(self, video_id: str, sampling: str, preprocessing: str, ratios: Ratios, system: str | None = None) -> Recipe:
-        """What a memory will be made of. system: the words that the model is introduced with, the published ones by default."""
+    def recipe(self, video_id: str, sampling: str, preprocessing: str, ratios: Ratios, look_back: int | None = None) -> Recipe:
+        """What a memory will be made of. look_back: windows that a window sees, all of them where None."""
         return Recipe(
             system=self.name,
             video_id=video_id,
             sampling=sampling,
             preprocessing=f"{preprocessing} {self.encoder.name}-{self.encoder.digest[:16]}",
-            prompt_ids=tuple(self.tokenizer.encode(before_video() if system is None else before_video(checked(system, self.tokenizer)))),
+            prompt_ids=tuple(self.tokenizer.encode(before_video())),
             ratios=str(ratios),
             weights=self.weights,
             dtype=self.dtype,
+            look_back=LOOK_BACK_AT_ALL if look_back is None else f"{look_back} windows",
         )
 
     def encode(self, pictures: NDArray[Any]) -> Tensor:
@@ -99,7 +100,8 @@ class OpenVideoXL:
     def watch(self, recipe: Recipe, *, frames: int | None = None, known: Memory | None = None) -> Watching:
         """Begin to watch, or go on with a memory of the same recipe. frames: of the whole film, where known."""
         tokens = None if frames is None else frames * self.encoder.tokens_per_frame
-        return self.net.watch(recipe.prompt_ids, Ratios.parse(recipe.ratios), visual_tokens=tokens, known=known)
+        back = None if recipe.look_back == LOOK_BACK_AT_ALL else int(recipe.look_back.split()[0])
+        return self.net.watch(recipe.prompt_ids, Ratios.parse(recipe.ratios), visual_tokens=tokens, known=known, look_back=back)
 
     def ids(self, question: Question) -> list[int]:
         """Everything behind the video. Raises WrongPrompt."""

@@ -32,7 +32,7 @@ def told(**changes: Any) -> Any:
 
 OTHERS = {
     "system": "longvlm", "video_id": "ef" * 32, "sampling": "2 fps", "preprocessing": "clip 2", "prompt_ids": (1, 2, 4), "ratios": "8",
-    "weights": "01" * 32, "dtype": "bfloat16", "format_version": 2,
+    "weights": "01" * 32, "dtype": "bfloat16", "look_back": "8 windows", "format_version": 2,
 }  # fmt: skip
 
 
@@ -46,8 +46,8 @@ def test_every_part_of_a_recipe_makes_another_memory_and_is_named(name: str) -> 
 
 def test_a_key_is_a_whole_digest_and_the_same_tomorrow() -> None:
     told = (
-        '{"dtype":"float32","format_version":1,"preprocessing":"clip 1","prompt_ids":[1,2,3],"ratios":"16","sampling":"1 fps",'
-        f'"system":"video-xl","video_id":"{"ab" * 32}","weights":"{"cd" * 32}"}}'
+        '{"dtype":"float32","format_version":1,"look_back":"all windows","preprocessing":"clip 1","prompt_ids":[1,2,3],"ratios":"16",'
+        f'"sampling":"1 fps","system":"video-xl","video_id":"{"ab" * 32}","weights":"{"cd" * 32}"}}'
     )
 
     assert RECIPE.key == sha256(told.encode()).hexdigest()
