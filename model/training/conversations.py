@@ -86,11 +86,11 @@ def _record(told: Any, number: int) -> Record:
     if len(kinds) > 1:
         raise BadExample(f"{name} has both an image and a video; Video-XL sees one of them at a time")
     kind = kinds[0] if kinds else "text"
-    media = told.get(kind, ())
-    media = (media,) if isinstance(media, str) else tuple(media)
-    if not all(isinstance(file, str) for file in media) or (kind == "video" and len(media) > 1):
+    media = told.get(kind, [])
+    media = [media] if isinstance(media, str) else media
+    if not isinstance(media, list) or not all(isinstance(file, str) for file in media) or (kind == "video" and len(media) > 1):
         raise BadExample(f"{name} names its {kind} wrongly: expected a file, or a list of image files")
-    return Record(str(told.get("id", number)), kind, media, tuple(_turns(name, told.get("conversations"), has_media=bool(media))))
+    return Record(str(told.get("id", number)), kind, tuple(media), tuple(_turns(name, told.get("conversations"), has_media=bool(media))))
 
 
 def _turns(name: str, told: Any, *, has_media: bool) -> Iterable[tuple[str, str]]:
