@@ -13,6 +13,8 @@ from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from torch import Tensor
+
 from model.language.kv_memory import Block, KVBuffer
 from model.systems.manifest import Manifest
 from model.systems.memory_file import digest_of
@@ -34,7 +36,7 @@ class ShelfBusy(Exception):
 class _Item:
     """value: None while a buffer is being filled. pins: how many ask it just now; what is pinned stays."""
 
-    value: Block | KVBuffer | None
+    value: Block | KVBuffer | Tensor | None
     size_bytes: int
     pins: int = 0
 
@@ -125,6 +127,22 @@ class Shelf:
             with self._turn:
                 self.device.pin(self.device.items[place], -1)
                 self._turn.notify_all()
+
+    def block(self, key: str, number: int = SINK) -> Block:
+        """One block as it was kept, or the prompt before the video; kept on the device from now on. Raises as `open` does."""
+        return self._block(self._stored(key), number, beside=True)
+
+    def mean_keys(self, key: str) -> Tensor:
+        """What `retrieval.choose_blocks` knows the blocks by; kept on the host from now on. Raises as `open` does."""
+        place = (key, self._stored(key).digests, "mean keys")
+        with self._turn:
+            if (item := self.host.find(place)) and isinstance(item.value, Tensor):
+                return item.value
+        found = self.store.mean_keys(key)
+        with self._turn:
+            if place not in self.host.items:
+                self.host.put(place, _Item(found, found.nbytes))
+        return found
 
     def forget(self, key: str) -> None:
         """Let go of what is not being asked; the store keeps it. What is told of the memory is read again next time."""

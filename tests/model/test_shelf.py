@@ -14,6 +14,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
 from model.language.generate import Generation  # noqa: E402
+from model.language.retrieval import Retrieval, choose_blocks, mean_keys  # noqa: E402
 from model.systems.memory_store import MemoryStore  # noqa: E402
 from model.systems.shelf import MemoryTooLarge, Shelf, ShelfBusy  # noqa: E402
 from model.systems.video_xl import Memory  # noqa: E402
@@ -151,6 +152,22 @@ def test_chosen_blocks_stand_on_consecutive_places(system, films, store: MemoryS
         assert answers(system, buffer, QUESTION, THREE) == answers(system, alone, QUESTION, THREE)
     with pytest.raises(IndexError), shelf.open(manifest.recipe.key, [len(memory.blocks)]):
         pass
+
+
+def test_a_question_may_look_at_the_blocks_that_answer_it_alone(system, films, store: MemoryStore) -> None:
+    manifest, memory = films[5]
+    key, options = manifest.recipe.key, Retrieval(blocks=3)
+    shelf = shelf_of(system, store, [films[5]], device=20, host=200)
+    (wanted,) = choose_blocks(system.decoder, memory.sink, mean_keys(memory.blocks), QUESTION[:1], options)
+
+    for _ in range(2):  # the second time nothing is read from the store
+        (numbers,) = choose_blocks(system.decoder, shelf.block(key), shelf.mean_keys(key), QUESTION[:1], options)
+        shelf.store.blobs.delete(f"memories/{key}/mean_keys")
+
+    assert numbers == wanted and len(numbers) == 3
+    with shelf.open(key, numbers) as buffer:
+        assert answers(system, buffer, QUESTION) == answers(system, Memory(memory.sink, tuple(memory.blocks[n] for n in numbers)), QUESTION)
+    assert shelf.host.used <= shelf.host.budget and shelf.device.used <= shelf.device.budget
 
 
 def test_what_is_being_asked_stays_and_others_wait(system, films, wanted, store: MemoryStore) -> None:
