@@ -39,16 +39,18 @@ def mean_keys(blocks: Sequence[Block], parts: int = PARTS) -> Tensor:
 
     A block's rows are cut into `parts` runs as even as can be; where there are fewer rows than parts, rows count for several.
     """
-    return torch.stack([_means(block.keys.float(), parts) for block in blocks])
+    return torch.stack([_means(block.keys.float(), parts) for block in blocks]) if blocks else torch.empty(0)
 
 
 def choose_blocks(
     decoder: Decoder, sink: Block, means_NPLGE: Tensor, texts: Sequence[Sequence[int]], options: Retrieval
 ) -> list[tuple[int, ...]]:
-    """The numbers of the blocks that each question looks at, in the order of time.
+    """The numbers of the blocks that each question looks at, in the order of time; none where there is none.
 
     sink: keys and values of the prompt before the video; texts: the ids behind the video, one sequence a question.
     """
+    if not len(means_NPLGE):
+        return [()] * len(texts)
     return [_best(scores(question_queries(decoder, sink, text), means_NPLGE), options.blocks) for text in texts]
 
 

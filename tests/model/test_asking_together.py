@@ -13,9 +13,9 @@ from tests.model.memories import answers, film, tiny, watched
 
 @pytest.fixture
 def rows_not_written_hold_nan() -> Iterator[None]:
-    torch.use_deterministic_algorithms(True)  # with it, torch fills new memory with NaN
+    torch.set_deterministic_debug_mode("error")  # with it, torch fills new memory with NaN
     yield
-    torch.use_deterministic_algorithms(False)
+    torch.set_deterministic_debug_mode("default")
 
 
 def test_a_short_question_beside_a_long_one_never_reads_rows_that_nobody_wrote(rows_not_written_hold_nan: None):

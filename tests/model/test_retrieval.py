@@ -29,6 +29,12 @@ def retrieved(system: VideoXL, memory: Memory, chosen: list[tuple[int, ...]], te
     return found
 
 
+def assert_near(found: Tensor, wanted: Tensor, tolerance: float) -> None:
+    """As torch.testing does it, whose import alone takes seconds."""
+    assert found.shape == wanted.shape
+    assert float((found - wanted).abs().max()) <= tolerance
+
+
 def part_of(memory: Memory, numbers: tuple[int, ...]) -> Memory:
     return Memory(memory.sink, tuple(memory.blocks[n] for n in numbers))
 
@@ -43,7 +49,7 @@ def test_with_room_for_every_block_the_answer_is_the_published_one(frames: int, 
     assert chosen == [tuple(range(len(memory.blocks)))] * len(TEXTS)
     assert retrieved(system, memory, chosen) == answers(system, memory, TEXTS)
     exact, ours = (system.text_logits(m, TEXTS[2]) for m in (memory, part_of(memory, chosen[2])))
-    torch.testing.assert_close(ours, exact, rtol=0, atol=1e-5)
+    assert_near(ours, exact, 1e-5)
 
 
 def test_chosen_blocks_stand_on_consecutive_places_as_if_nothing_had_lain_between():
@@ -54,7 +60,7 @@ def test_chosen_blocks_stand_on_consecutive_places_as_if_nothing_had_lain_betwee
 
     keys = torch.cat([memory.sink.keys, *(memory.blocks[n].keys for n in (1, 4, 6))], 2)
     turned = system.decoder.rotary.run(0, len(PROMPT) + 15, keys).turn(keys)
-    torch.testing.assert_close(apart.keys[:, :, : apart.length], turned, rtol=0, atol=1e-6)
+    assert_near(apart.keys[:, :, : apart.length], turned, 1e-6)
     assert retrieved(system, memory, [(1, 4, 6)], TEXTS[:1]) == answers(system, part_of(memory, (1, 4, 6)), TEXTS[:1])
 
 
@@ -132,7 +138,7 @@ def test_scores_are_sums_over_layers_and_heads_of_the_best_part_less_the_mean_bl
 
     each = torch.einsum("lhte,nplhe->nplht", queries, means.repeat_interleave(2, 3)).sum((2, 3)).amax(1)
 
-    torch.testing.assert_close(scores(queries, means), (each - each.mean(0)).amax(1), rtol=0, atol=1e-4)
+    assert_near(scores(queries, means), (each - each.mean(0)).amax(1), 1e-4)
 
 
 def test_parts_share_a_blocks_rows_evenly_and_few_rows_count_for_several():
@@ -154,7 +160,7 @@ def test_queries_are_those_of_the_question_alone_and_not_rotated():
     first = system.decoder.layers[0]
     x_TD = system.decoder.embed(torch.tensor(TEXTS[1]))
     assert found.shape == (3, 4, 2, 8)
-    torch.testing.assert_close(found[0], first.project("q", first.input_norm(x_TD)), rtol=0, atol=1e-6)
+    assert_near(found[0], first.project("q", first.input_norm(x_TD)), 1e-6)
 
 
 def test_the_work_before_the_first_token_is_the_same_for_any_length(monkeypatch: pytest.MonkeyPatch):
@@ -191,6 +197,16 @@ def test_stretches_join_neighbours_in_time():
     memory = watched(tiny(), film(53))
 
     assert stretches([memory.blocks[n] for n in (0, 1, 4, 5)]) == [(0, 80), (160, 212)]
+
+
+def test_a_memory_without_blocks_is_asked_as_it_is():
+    system = tiny()
+    memory = Memory(system.sink(PROMPT), ())
+
+    chosen = chosen_blocks(system, memory, blocks=4)
+
+    assert chosen == [()] * len(TEXTS)
+    assert retrieved(system, memory, chosen) == answers(system, memory, TEXTS)
 
 
 def test_a_question_looks_at_a_block_at_least():
