@@ -37,8 +37,9 @@ def attend_causal(q_HTE: Tensor, k_GNE: Tensor, v_GNE: Tensor) -> Part:
 
 def attend_masked(q_HTE: Tensor, k_GNE: Tensor, v_GNE: Tensor, seen_TN: Tensor) -> Part:
     """Row t sees key n where `seen_TN` says so; for few rows or few keys. Leading dimensions before H, G and T may be added to all."""
-    *lead, _, rows, width = q_HTE.shape
-    q = q_HTE.reshape(*lead, k_GNE.shape[-3], -1, rows, width)  # (..., G, H / G, T, E)
+    *lead, heads, rows, width = q_HTE.shape
+    groups = k_GNE.shape[-3]
+    q = q_HTE.reshape(*lead, groups, heads // groups, rows, width)  # (..., G, H / G, T, E)
     scores = torch.einsum("...ghte,...gne->...ghtn", q, k_GNE).float() * q.shape[-1] ** -0.5
     scores = scores.masked_fill(~seen_TN[..., None, None, :, :], -torch.inf)
     lse = scores.logsumexp(-1)
@@ -55,7 +56,7 @@ def join(one: Part, other: Part) -> Part:
 
 def _kernel(q: Tensor, k: Tensor, v: Tensor, *, causal: bool) -> Part:
     """A fused kernel where the device has one for these types, plain arithmetic elsewhere."""
-    if q.device.type == "cpu":
+    if q.device.type == "cpu" and q.numel():
         found = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(q[None], k[None], v[None], 0.0, causal)
         return Part(found[0][0], found[1][0])
     if q.is_cuda and q.dtype in (torch.float16, torch.bfloat16):

@@ -70,7 +70,7 @@ class Layer(nn.Module):
         return x_TD + cast(Tensor, self.down(F.silu(self.gate(h)) * self.up(h)))
 
     def _heads(self, x: Tensor) -> Tensor:
-        return x.view(len(x), -1, self.head_dim).transpose(0, 1)
+        return x.view(len(x), x.shape[1] // self.head_dim, self.head_dim).transpose(0, 1)
 
 
 class Decoder(nn.Module):
