@@ -49,13 +49,10 @@ class OnnxFeatureEncoder:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the graph's bytes, and of its weights' where they lie beside it."""
-        whole = hashlib.sha256(self.graph.read_bytes())
+        """SHA-256 of the graph's file, and of its weights' where they lie beside it."""
         beside = self.graph.with_name(f"{self.graph.name}.data")
-        if beside.exists():
-            with beside.open("rb") as file:
-                whole.update(hashlib.file_digest(file, "sha256").digest())
-        return whole.hexdigest()
+        parts = [_sha256(file) for file in (self.graph, beside) if file.exists()]
+        return parts[0] if len(parts) == 1 else hashlib.sha256("".join(parts).encode()).hexdigest()
 
     def encode(self, frames: NDArray[Any] | Tensor) -> Tensor | NDArray[Any]:
         """(N, S, S, 3) uint8 to (N, K, D): a tensor where the graph computes on a GPU or the frames are one, else an array; N may be 0."""
@@ -98,3 +95,8 @@ def _load_cuda_libraries() -> None:
     import torch  # noqa: F401
 
     onnxruntime.preload_dlls()
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()

@@ -85,7 +85,7 @@ def run_preprocess(case: CaseFolder, differences: Differences) -> None:
             differences.compare(name, best_grid(width, height, _grid(case)), expected)
     for name, found in _pixels(case).items():
         if name in case.expected:
-            differences.compare(name, found, case.expected[name], 0.0)  # bit for bit
+            differences.compare(name, found, case.expected[name])
 
 
 def sampled(name: str) -> NDArray[np.int64]:
