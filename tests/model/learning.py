@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,9 @@ def record(name: str, question: str, answer: str, **media: Any) -> dict[str, Any
 
 
 def write_media(folder: Path) -> Path:
-    folder.mkdir(exist_ok=True)
+    if folder.exists():
+        return folder
+    folder.mkdir()
     random = np.random.default_rng(0)
     for name, width, height in (("wide.png", 90, 60), ("tall.png", 50, 100)):
         Image.fromarray(random.integers(0, 255, (height, width, 3), np.uint8)).save(folder / name)
@@ -47,7 +50,9 @@ RECORDS = [
 def examples(folder: Path, stage: Stage, records: list[dict[str, Any]] | None = None) -> Examples:
     """Of a folder in which a tiny checkpoint, media and a file of records are made."""
     checkpoint = write_tiny(folder / "tiny") if not (folder / "tiny").exists() else folder / "tiny"
-    (folder / "talks.json").write_text(json.dumps(RECORDS if records is None else records))
-    found, _ = read_records(folder / "talks.json")
+    talks = folder / f"{hashlib.md5(json.dumps(records).encode()).hexdigest()}.json"
+    if not talks.exists():  # another process may be reading it
+        talks.write_text(json.dumps(RECORDS if records is None else records))
+    found, _ = read_records(talks)
     config = VideoXLConfig.from_folder(checkpoint)
     return Examples(found, stage, config, open_tokenizer(checkpoint), write_media(folder / "media"), colours)
