@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from model.systems.manifest import Manifest, Recipe, UnreadableMemory
 from model.systems.video_xl_config import VideoXLConfig
 from model.systems.video_xl_plan import plan_tokens, size_told
 from pipelines.interfaces import WrongRequest
+from pipelines.looking import regular_file
 from pipelines.remembering import Kept, remember
 from pipelines.viewing import PREPROCESSING, Sampling, Viewing, view
 from pipelines.watching import identify
@@ -26,7 +27,7 @@ from services.systems import SystemChoice, open_system
 
 if TYPE_CHECKING:
     from model.language.generate import Generation
-    from model.systems.video_xl_folder import OpenVideoXL, Question
+    from model.systems.video_xl_folder import OpenVideoXL, Question, Said
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,11 @@ class Watched:
 
 def watch_to_file(video: Path, order: WatchOrder, out: Path | None, bits: int | None, *, as_json: bool) -> None:
     """Watch, and write the memory where it is wanted as a file."""
-    system = open_system(order.choice)
+    if bits not in (None, 8, 4):
+        raise WrongRequest(f"--bits: numbers are written as they are, or in 8 or 4 bits, not in {bits}")
+    if out is not None and not is_memory_file(out):
+        raise WrongRequest(f"--memory: a memory's file ends in .safetensors, {out} does not")
+    system = _opened(order, video)
     watched = watched_film(video, order, system)
     if out:
         from model.systems.memory_file import save_memory
@@ -83,6 +88,13 @@ def watch_to_file(video: Path, order: WatchOrder, out: Path | None, bits: int | 
         print_json(watched.told())
     else:
         _show_watched(watched, video.name)
+
+
+def _opened(order: WatchOrder, target: Path) -> OpenVideoXL:
+    """The system, once what can be checked without its 17 GB is in order."""
+    assert order.ratios  # or WrongRatio
+    regular_file(target)
+    return open_system(order.choice)
 
 
 def watched_film(video: Path, order: WatchOrder, system: OpenVideoXL) -> Watched:
@@ -147,7 +159,7 @@ class AskOrder:
     top_p: float = 1.0
     seed: int = 0
     penalty: float = 1.0
-    retrieve: int | None = None
+    retrieve: int | None = None  # blocks of the memory that a question looks at; all of them where None, as published
 
     def generation(self) -> Generation:
         from model.language.generate import Generation
@@ -167,7 +179,13 @@ class _Answer:
     log_share: float = 0.0
     first_s: float = 0.0
     seconds: float = 0.0
-    looked_at: list[dict[str, float]] = field(default_factory=list)
+    looked_at: list[dict[str, float]] = field(default_factory=list)  # half-open spans, where not the whole memory was looked at
+
+    @property
+    def sources(self) -> str:
+        """A line on what was looked at, none where that is everything."""
+        spans = ", ".join(f"{span['start_s']:.0f}-{span['end_s']:.0f}" for span in self.looked_at)
+        return f"    looked at the seconds {spans}\n" if spans else ""
 
     def told(self) -> dict[str, Any]:
         return {
@@ -195,7 +213,7 @@ def ask(order: AskOrder, watch_order: WatchOrder, *, as_json: bool) -> None:
 
 
 def _memory_of(order: AskOrder, watch_order: WatchOrder) -> tuple[OpenVideoXL, Watched]:
-    system = open_system(watch_order.choice)
+    system = _opened(watch_order, order.target)
     if not is_memory_file(order.target):
         return system, watched_film(order.target, watch_order, system)
     from model.systems.memory_file import load_memory
@@ -220,7 +238,7 @@ def _answered(system: OpenVideoXL, watched: Watched, order: AskOrder, *, aloud: 
     answers = [_Answer(text, order.begun) for text in order.questions]
     began = time.monotonic()
     is_alone = aloud and len(answers) == 1
-    for said in _asked(system, watched, questions, order):
+    for said in _asked(system, watched.kept, questions, order, answers):
         answer = answers[said.question]
         now = time.monotonic() - began
         answer.first_s = answer.first_s or now
@@ -231,9 +249,9 @@ def _answered(system: OpenVideoXL, watched: Watched, order: AskOrder, *, aloud: 
             sys.stdout.write(printable(said.text))
             sys.stdout.flush()
         elif aloud and said.last:
-            sys.stdout.write(f"{answer.question}\n    {printable(answer.text)}\n")
+            sys.stdout.write(f"{answer.question}\n    {printable(answer.text)}\n{answer.sources}")
     if is_alone:
-        sys.stdout.write("\n")
+        sys.stdout.write(f"\n{answers[0].sources}")
     return answers
 
 
@@ -242,8 +260,18 @@ def printable(text: str) -> str:
     return "".join(c if c in "\n\t" or c.isprintable() else "\ufffd" for c in text)
 
 
-def _asked(system: OpenVideoXL, watched: Watched, questions: Sequence[Question], order: AskOrder) -> Any:
-    return system.ask(watched.kept.memory, questions, order.generation())
+def _asked(
+    system: OpenVideoXL, kept: Kept, questions: Sequence[Question], order: AskOrder, answers: Sequence[_Answer]
+) -> Iterator[Said]:
+    memory = kept.memory
+    if order.retrieve is None:
+        return system.ask(memory, questions, order.generation())
+    from model.language.retrieval import Retrieval, mean_keys, stretches
+
+    chosen = system.choose(memory.sink, mean_keys(memory.blocks), questions, Retrieval(blocks=order.retrieve))
+    for answer, numbers in zip(answers, chosen, strict=True):
+        answer.looked_at = [asdict(kept.manifest.span(*tokens)) for tokens in stretches([memory.blocks[n] for n in numbers])]
+    return system.ask_from(memory.sink, memory.blocks.__getitem__, chosen, questions, order.generation())
 
 
 def _show_watched(watched: Watched, name: str) -> None:

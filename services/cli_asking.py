@@ -72,10 +72,6 @@ def watch(
     """
     from services.asking import watch_to_file
 
-    if bits not in (None, 8, 4):
-        raise typer.BadParameter("numbers are written as they are, or in 8 or 4 bits", param_hint="--bits")
-    if memory is not None and memory.suffix != ".safetensors":
-        raise typer.BadParameter(f"a memory's file ends in .safetensors, got {memory}", param_hint="--memory")
     order = _order(ratio, fps, frames, system, checkpoint, device, dtype, encoder, providers, workers, beyond, store, look_back)
     watch_to_file(video, order, memory, bits, as_json=json)
 
@@ -88,6 +84,9 @@ def watch(
 def ask(
     target: Annotated[Path, typer.Argument(metavar="FILE|VIDEO", help="A memory written by `watch`, or a media file.", readable=False)],
     questions: Annotated[list[str], typer.Argument(metavar="QUESTION...", help="Several are answered together, each as if alone.")],
+    retrieve: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Look at the N windows that fit a question best, not at the whole memory.")
+    ] = None,
     begin: Annotated[str, typer.Option(metavar="TEXT", help="How the answer must begin.")] = "",
     most_tokens: Annotated[int, typer.Option("--max-tokens", min=1, max=32_768, metavar="N", help="Length of an answer at most.")] = 512,
     temperature: Annotated[float, typer.Option(min=0.0, max=10.0, help="0: always the likeliest word.")] = 0.0,
@@ -111,13 +110,14 @@ def ask(
 ) -> None:
     """Answer QUESTIONs about a film from its memory; words come as they are made.
 
-    A VIDEO that was not watched with these settings yet is watched first, once. A memory's FILE needs no video any more.
+    A VIDEO that was not watched with these settings yet is watched first, once. A memory's FILE needs no video any more. With --retrieve
+    memories beyond the model's context can be asked, and each answer says which seconds it looked at.
     """
     from services.asking import AskOrder
     from services.asking import ask as asked
 
     order = _order(ratio, fps, frames, system, checkpoint, device, dtype, encoder, providers, workers, beyond, store, look_back)
-    asked(AskOrder(target, tuple(questions), begin, most_tokens, temperature, top_p, seed, penalty), order, as_json=json)
+    asked(AskOrder(target, tuple(questions), begin, most_tokens, temperature, top_p, seed, penalty, retrieve), order, as_json=json)
 
 
 @asking.command(short_help="Say what watching would take.", epilog="Example: longtake plan --duration 7200 --ratio 8")
