@@ -260,9 +260,7 @@ def printable(text: str) -> str:
     return "".join(c if c in "\n\t" or c.isprintable() else "\ufffd" for c in text)
 
 
-def _asked(
-    system: OpenVideoXL, kept: Kept, questions: Sequence[Question], order: AskOrder, answers: Sequence[_Answer]
-) -> Iterator[Said]:
+def _asked(system: OpenVideoXL, kept: Kept, questions: Sequence[Question], order: AskOrder, answers: Sequence[_Answer]) -> Iterator[Said]:
     memory = kept.memory
     if order.retrieve is None:
         return system.ask(memory, questions, order.generation())

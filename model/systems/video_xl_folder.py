@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,13 @@ from model.compression.summary_tokens import Ratios
 from model.encoders.clip import ClipEncoder
 from model.language.decoder import Decoder
 from model.language.generate import Generation
-from model.language.kv_memory import KVBuffer
+from model.language.kv_memory import Block, KVBuffer
 from model.language.prompts import GrowingText, Tokenizer, Turn, after_video, before_video, checked, open_tokenizer
+from model.language.retrieval import Retrieval, choose_blocks
 from model.systems.base import FeatureEncoder
 from model.systems.loading import load_into, weights_digest
 from model.systems.manifest import LOOK_BACK_AT_ALL, Recipe
-from model.systems.video_xl import Memory, VideoXL, Watching
+from model.systems.video_xl import Memory, Token, VideoXL, Watching
 from model.systems.video_xl_config import VideoXLConfig
 from model.systems.video_xl_keys import rows
 
@@ -111,11 +112,28 @@ class OpenVideoXL:
 
     def ask(self, memory: Memory | KVBuffer, questions: Sequence[Question], options: Generation | None = None) -> Iterator[Said]:
         """Answer all questions at once, piece by piece. Raises WrongPrompt before the first."""
-        return self._said(memory, [self.ids(question) for question in questions], options)
+        texts = [self.ids(question) for question in questions]
+        return self._said(self.net.answer(memory, texts, options), len(texts))
 
-    def _said(self, memory: Memory | KVBuffer, texts: Sequence[Sequence[int]], options: Generation | None) -> Iterator[Said]:
-        growing = [GrowingText(self.tokenizer) for _ in texts]
-        for token in self.net.answer(memory, texts, options):
+    def choose(self, sink: Block, means_NPLGE: Tensor, questions: Sequence[Question], retrieval: Retrieval) -> list[tuple[int, ...]]:
+        """The numbers of the blocks that answer each question best. Raises WrongPrompt."""
+        return choose_blocks(self.net.decoder, sink, means_NPLGE, [self.ids(question) for question in questions], retrieval)
+
+    def ask_from(
+        self,
+        sink: Block,
+        fetch: Callable[[int], Block],
+        chosen: Sequence[tuple[int, ...]],
+        questions: Sequence[Question],
+        options: Generation | None = None,
+    ) -> Iterator[Said]:
+        """Answer each from its chosen blocks alone. fetch: a block by its number. Raises WrongPrompt before the first piece."""
+        texts = [self.ids(question) for question in questions]
+        return self._said(self.net.answer_from(sink, fetch, chosen, texts, options), len(texts))
+
+    def _said(self, tokens: Iterator[Token], questions: int) -> Iterator[Said]:
+        growing = [GrowingText(self.tokenizer) for _ in range(questions)]
+        for token in tokens:
             yield Said(token.question, growing[token.question].add(token.id, last=token.last), token.log_share, token.last)
 
 
