@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 
 from model.compression.few_bits import Coded  # noqa: E402
 from model.compression.summary_tokens import Ratios  # noqa: E402
+from model.language.generate import Generation  # noqa: E402
 from model.language.kv_memory import Block  # noqa: E402
 from model.language.retrieval import mean_keys  # noqa: E402
 from model.systems.manifest import MemoryMismatch, UnreadableMemory  # noqa: E402
@@ -25,6 +26,7 @@ from tests.goldens.systems import video_xl_of  # noqa: E402
 from tests.model.memories import answers, film, manifest_of, same, tiny, watched  # noqa: E402
 
 QUESTIONS = [[7, 8], [9, 10, 11], [12], list(range(20, 40))]
+EIGHT = Generation(max_new_tokens=8, stop_ids=frozenset())
 GOLDEN = Path(__file__).parents[1] / "goldens" / "videoxl" / "beacon_llm"
 
 
@@ -218,18 +220,19 @@ def test_a_smaller_file_tells_its_loss_and_gives_what_was_measured(memory, token
     assert sizes[8] < 0.3 * sizes[None] and sizes[4] < 0.18 * sizes[None]
 
 
-def test_eight_bits_keep_the_authors_answers() -> None:
+@pytest.mark.parametrize(("bits", "most"), [(8, 0.005), (4, 0.1)])  # measured: 0.0017 and 0.029, of logits that spread by 3
+def test_few_bits_keep_the_authors_answers(bits: int, most: float) -> None:
     case = CaseFolder(GOLDEN, "videoxl")
     system = video_xl_of(case)
     watching = system.watch(case.inputs["prefix_ids"].tolist(), Ratios((2,)))
     watching.add(case.inputs["image_features"])
     memory, text = watching.finish(), case.inputs["suffix_ids"].tolist()
-    coarse = Memory(memory.sink, tuple(_through(b, 8) for b in memory.blocks))
+    coarse = Memory(memory.sink, tuple(_through(b, bits) for b in memory.blocks))
 
     off = (system.text_logits(coarse, text) - system.text_logits(memory, text)).abs().max()
 
-    assert 0 < off < 0.1
-    assert answers(system, coarse, [text]) == answers(system, memory, [text]) == [case.expected["r2.greedy_ids"].tolist()[:6]]
+    assert 0 < off < most
+    assert answers(system, coarse, [text], EIGHT) == [case.expected["r2.greedy_ids"].tolist()]
 
 
 def _through(block: Block, bits: int) -> Block:
