@@ -101,8 +101,9 @@ class ClipEncoder(nn.Module):
 
     def normalised(self, frames_NSS3: Tensor) -> Tensor:
         """`preprocess.normalise` where the encoder computes: what travels there is a quarter as many bytes."""
-        mean, std = (torch.tensor(values, device=frames_NSS3.device) for values in (CLIP_MEAN, CLIP_STD))
-        return ((frames_NSS3.float() / 255 - mean) / std).permute(0, 3, 1, 2)
+        # Numbers and not tensors of them: a tensor made of a list makes the host wait for the GPU.
+        planes = (frames_NSS3[..., channel].float() / 255 for channel in range(3))
+        return torch.stack([(plane - mean) / std for plane, mean, std in zip(planes, CLIP_MEAN, CLIP_STD, strict=True)], dim=1)
 
     def features(self, pixels_N3SS: Tensor) -> Tensor:
         """(N, 3, S, S) pixels, normalised already, to (N, K, D)."""
