@@ -74,6 +74,24 @@ def test_another_setting_is_another_memory(longtake: Longtake, closed: Path) -> 
     assert len(keys) == 4
 
 
+def test_an_answer_says_which_seconds_it_looked_at_where_that_is_not_all(longtake: Longtake, closed: Path) -> None:
+    whole, all_of_it, part = (
+        told(longtake("ask", closed, "Who?", "Where is it?", "--fps", 10, "--max-tokens", 8, *options, "--json"))["answers"]
+        for options in ((), ("--retrieve", 4), ("--retrieve", 1))
+    )
+    printed = longtake("ask", closed, "Who?", "--fps", 10, "--max-tokens", 4, "--retrieve", 1).stdout
+
+    assert [answer["looked_at"] for answer in whole] == [[], []]
+    assert [answer["answer"] for answer in all_of_it] == [answer["answer"] for answer in whole]
+    assert [answer["looked_at"] for answer in all_of_it] == [[{"start_s": 0.0, "end_s": 4.0}]] * 2
+    for answer in part:  # 40 frames of 16 tokens are four windows of 160: a second each
+        (span,) = answer["looked_at"]
+        assert span["start_s"] in (0.0, 1.0, 2.0, 3.0)
+        assert span["end_s"] == span["start_s"] + 1
+    (span,) = part[0]["looked_at"]
+    assert printed.endswith(f"\n    looked at the seconds {span['start_s']:.0f}-{span['end_s']:.0f}\n")
+
+
 def test_an_answer_is_printed_as_it_comes(longtake: Longtake, closed: Path) -> None:
     one = longtake("ask", closed, "Who?", "--frames", 10, "--max-tokens", 4)
     two = longtake("ask", closed, "Who?", "Where?", "--frames", 10, "--max-tokens", 4)
