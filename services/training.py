@@ -191,4 +191,4 @@ def _tell_end(trainer: Trainer, found: Path, *, as_json: bool) -> None:
         told = {"checkpoint": str(found), "steps": trainer.done, "refused": trainer.refused}
         sys.stdout.write(json_.dumps(told) + "\n")
     else:
-        sys.stdout.write(f"wrote {found} after {trainer.done} steps; {trainer.refused} examples refused\n")
+        sys.stdout.write(f"wrote {found} (steps: {trainer.done}; examples refused: {trainer.refused})\n")

@@ -59,7 +59,7 @@ def test_what_was_trained_can_be_checked_and_gone_on_with(longtake: Longtake, fo
 
     assert first.exit_code == 0, first.output
     assert "step 1/1: loss " in first.output
-    assert "after 1 steps; 4 examples refused" in first.output  # half of the 8 that were read, again and again the same
+    assert "(steps: 1; examples refused: 4)" in first.output  # half of the 8 that were read, again and again the same
     assert "record 2 (c) has no list of conversations" in caplog.text
     assert "torn.mp4" in caplog.text
     assert CliRunner().invoke(app, ["models", "check", str(folder / "out" / "checkpoint")]).exit_code == 0
