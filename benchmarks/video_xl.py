@@ -2,6 +2,8 @@
 
     python -m benchmarks.video_xl                                   # CPU, tiny but wide: 40,000 visual tokens at ratio 16
     python -m benchmarks.video_xl --tokens 1440 --repeats 1         # the same script at its smallest
+    python -m benchmarks.video_xl --frames 80 --repeats 1           # from pixels on: encoder and decoder
+    python -m benchmarks.video_xl --film film.mp4                   # from the file on, beside the same pictures already decoded
     python -m benchmarks.video_xl --size 7b --device cuda --dtype bfloat16 --frames 2048   # a GPU, random weights, encoder included
 
 Each round runs in a process of its own, so that peaks are its own; the ways take turns, and medians are told. "plain" has every layer
@@ -17,7 +19,8 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -32,11 +35,13 @@ from model.language.generate import Generation
 from model.systems.video_xl import VideoXL
 from model.systems.video_xl_config import SummaryConfig, VideoXLConfig, VisionConfig
 from model.systems.video_xl_folder import DTYPES
+from model.video import Frames
+from pipelines.viewing import Sampling, view
 
 WIDE = VideoXLConfig(
     decoder=DecoderConfig(vocab_size=1000, hidden_size=256, intermediate_size=704, layers=4, heads=4, kv_heads=2, head_dim=64, eos_id=1),
     summary=SummaryConfig(window=1440),
-    vision=VisionConfig(projected_size=256),
+    vision=VisionConfig(hidden_size=64, intermediate_size=128, layers=3, heads=4, image_px=336, patch_px=28, projected_size=256),
 )
 SIZES = {"wide": WIDE, "7b": VideoXLConfig()}
 PROMPT, QUESTION = list(range(14)), list(range(20, 60))
@@ -122,12 +127,41 @@ def whole(arguments: argparse.Namespace) -> dict[str, Any]:
     return {"watched_s": watched_s, "frames_per_s": arguments.frames / watched_s} | asked(net, memory, arguments.device)
 
 
+def filmed(arguments: argparse.Namespace) -> dict[str, Any]:
+    """From the file on, one picture a second, and the same pictures decoded beforehand."""
+    net = system(arguments)
+    with torch.device(arguments.device):
+        encoder = ClipEncoder(net.config.vision).to(DTYPES[arguments.dtype]).eval()
+
+    def watch(pictures: Iterable[Frames]) -> tuple[float, int]:
+        watching, began = net.watch(PROMPT, Ratios((arguments.ratio,))), done(arguments.device)
+        frames = 0
+        for part in pictures:
+            frames += len(part)
+            watching.add(encoder.encode(part.pixels).flatten(0, 1))
+        watching.finish()
+        return done(arguments.device) - began, frames
+
+    viewing = view(arguments.film, Sampling(rate_hz=1.0), encoder.size_px)
+    began = time.perf_counter()
+    ready = list(viewing.pictures(workers=arguments.workers))
+    decoded_s = time.perf_counter() - began
+    (watched_s, frames), (ready_s, _) = watch(viewing.pictures(workers=arguments.workers)), watch(ready)
+    return {
+        "watched_s": watched_s,
+        "frames": frames,
+        "decoded_alone_s": decoded_s,
+        "ready_s": ready_s,
+        "over_longer": watched_s / max(decoded_s, ready_s),
+    }
+
+
 def features(net: VideoXL, tokens: int) -> torch.Tensor:
     made = torch.randn(tokens, net.config.decoder.hidden_size, generator=torch.Generator().manual_seed(1))
     return made.to(device=net.decoder.device, dtype=net.decoder.dtype)
 
 
-WAYS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {"ours": ours, "plain": plain, "whole": whole}
+WAYS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {"ours": ours, "plain": plain, "whole": whole, "filmed": filmed}
 
 
 def one_round(way: str) -> dict[str, Any]:
@@ -144,7 +178,7 @@ def peak_mib(device: str) -> float:
 
 def tell(arguments: argparse.Namespace) -> None:
     print(f"{machine()}; torch {torch.__version__}, {arguments.threads} threads, {arguments.device}, {arguments.dtype}")
-    ways = ["whole"] if arguments.frames else ["ours", "plain"] if arguments.device == "cpu" else ["ours"]
+    ways = ["filmed"] if arguments.film else ["whole"] if arguments.frames else ["ours", "plain"] if arguments.device == "cpu" else ["ours"]
     rounds = [{way: one_round(way) for way in ways} for _ in range(arguments.repeats)]
     for way in ways:
         found = {key: statistics.median(r[way][key] for r in rounds) for key in rounds[0][way] if key != "at"}
@@ -160,6 +194,8 @@ def main() -> None:
     parser.add_argument("--dtype", choices=DTYPES, default="float32")
     parser.add_argument("--tokens", type=int, default=40_000, help="visual tokens to watch")
     parser.add_argument("--frames", type=int, default=0, help="watch this many frames from their pixels on, instead of ready visual tokens")
+    parser.add_argument("--film", type=Path, help="watch this file at 1 fps")
+    parser.add_argument("--workers", type=int, default=1, help="decoding processes")
     parser.add_argument("--ratio", type=int, default=16)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=3)
