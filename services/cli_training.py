@@ -48,3 +48,20 @@ def train(
         device=device, seed=seed, save_every=save_every, recompute=not hold, resume=resume,
     )  # fmt: skip
     run(order, as_json=json)
+
+
+@training.command(
+    short_help="Join Qwen2 and CLIP into a checkpoint to train.",
+    epilog="Example: longtake begin --language Qwen2-7B-Instruct --tower clip-vit-large-patch14-336 --out start",
+)
+@answers
+def begin(
+    language: Annotated[Path, typer.Option(metavar="DIR", help="A Qwen2's folder.")],
+    tower: Annotated[Path, typer.Option(metavar="DIR", help="A CLIP's folder.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the checkpoint goes; it must not exist yet.")],
+    seed: Annotated[int, typer.Option(help="Of the projector, which begins random.")] = 0,
+) -> None:
+    """Make a Video-XL checkpoint that has learned nothing yet, for `longtake train --stage projector`: summary tokens begin as copies."""
+    from services.training import begin as run
+
+    run(language, tower, out, seed)

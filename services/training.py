@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from model.preprocess import training_indices
 from pipelines.interfaces import StoreUnavailable, UnreadableVideo, WrongRequest
 from pipelines.limits import STANDARD
-from pipelines.looking import looked_at
-from pipelines.viewing import Viewing
-from pipelines.workers import crew
+from pipelines.looking import in_worker, looked_at
+from pipelines.viewing import STRETCH, stretch_of
+from pipelines.workers import WorkerDied, crew
 from services.progress import progress_bars
 
 if TYPE_CHECKING:
@@ -76,6 +76,18 @@ def train(order: TrainingOrder, *, as_json: bool) -> None:
         raise UnreadableVideo(str(error)) from error
 
 
+def begin(language: Path, tower: Path, out: Path, seed: int) -> None:
+    """Joins two checkpoints. Raises WrongRequest, UnreadableCheckpoint."""
+    from model.systems.video_xl_config import UnsupportedConfig
+    from model.training.begin import begin as join
+
+    try:
+        join(language, tower, out, seed)
+    except (UnsupportedConfig, FileExistsError) as error:
+        raise WrongRequest(str(error)) from error
+    sys.stdout.write(f"wrote {out}\n")
+
+
 def training_frames(path: Path, stage: Stage, size_px: int) -> NDArray[np.uint8]:
     """(N, size, size, 3): the pictures that training looks at, by their own times. Raises BadExample."""
     from model.training.conversations import BadExample
@@ -83,16 +95,18 @@ def training_frames(path: Path, stage: Stage, size_px: int) -> NDArray[np.uint8]
     try:
         with crew(1, STANDARD) as hands:
             look = looked_at(path, hands, STANDARD)
-        if look.index is None or look.facts.frame_rate is None:
+        if look.index is None or look.facts.frame_rate is None or not len(look.index.ticks):
             raise BadExample(f"{path} has no pictures to learn from")
         chosen = training_indices(len(look.index.ticks), look.facts.frame_rate, stage.frames_per_s, stage.most_frames)
-        viewing = Viewing(path, look, look.index.times_s[chosen], size_px)
-        pixels = [frames.pixels for frames in viewing.pictures()]
-    except (UnreadableVideo, ValueError) as error:
+        times_s = look.index.times_s[chosen].tolist()
+        stretches = [tuple(times_s[k : k + STRETCH]) for k in range(0, len(times_s), STRETCH)]
+        seen = [in_worker(stretch_of, path, look.index, stretch, size_px) for stretch in stretches]
+    except (UnreadableVideo, WorkerDied, ValueError) as error:
         raise BadExample(f"{path} cannot be learned from: {error}") from error
-    if viewing.lost or not pixels:
-        raise BadExample(f"{path} cannot be learned from: {'; '.join(viewing.lost) or 'no picture could be decoded'}")
-    return np.concatenate(pixels)
+    pixels = np.concatenate([frames.pixels for frames in seen])
+    if len(pixels) < len(times_s):
+        raise BadExample(f"{path} cannot be learned from: {len(times_s) - len(pixels)} of {len(times_s)} pictures cannot be decoded")
+    return pixels
 
 
 def _prepared(order: TrainingOrder) -> Trainer:

@@ -25,7 +25,7 @@ def rewrite(source: Path, out: Path, change: Change) -> None:
     draft = out.with_name(f"{out.name}.draft")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
-    _copy_companions(source, draft)
+    copy_companions(source, draft)
     placed: dict[str, str] = {}
     total_bytes = 0
     for file in files:
@@ -67,7 +67,8 @@ def merge_adapter(source: Path, adapter: Path, out: Path) -> None:
     rewrite(source, out, lambda key, old: old.float() + learned[key] if key in learned else old)
 
 
-def _copy_companions(source: Path, out: Path) -> None:
+def copy_companions(source: Path, out: Path) -> None:
+    """Everything beside the weights that a checkpoint needs."""
     for file in source.iterdir():
         if file.suffix in COMPANIONS and not file.name.endswith(".index.json"):
             shutil.copyfile(file, out / file.name)
