@@ -83,7 +83,7 @@ def remember(viewing: Viewing, system: WatchingSystem, recipe: Recipe, memories:
     film = _Film(viewing, system, recipe, memories, kept)
     for frames in viewing.pictures(skip=film.seen, workers=workers):
         film.watch(frames)
-        progress(float(frames.times_s[-1]), viewing.look.facts.duration_s)
+        progress(float(frames.times_s[-1]), viewing.duration_s or 0.0)
     return film.kept()
 
 
@@ -124,7 +124,7 @@ class _Film:
 
     def _begun(self) -> Manifest:
         system = self.system
-        duration_s = self.viewing.look.facts.duration_s
+        duration_s = self.viewing.duration_s
         return Manifest(
             recipe=self.recipe, tokens_per_frame=system.tokens_per_frame, duration_s=duration_s, bits=system.bits, window=system.window
         )

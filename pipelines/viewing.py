@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from model.preprocess import fit, uniform_indices
+from model.preprocess import best_grid, crops, fit, uniform_indices
 from model.video import Frames
 from pipelines.interfaces import UnreadableVideo, WrongRequest
 from pipelines.limits import STANDARD, Limits
@@ -27,6 +27,7 @@ from pipelines.workers import WorkerDied, crew
 PREPROCESSING = "clip-centre-crop-1"  # raise its number whenever a picture would come out otherwise
 STRETCH = 60  # pictures decoded in one go: a minute at 1 fps, about 20 MB of 336x336
 BATCH = 8  # full-size pictures a worker holds at once; 8 of 2160p are 200 MB
+PHOTOGRAPHS = ("png_pipe", "jpeg_pipe", "webp_pipe")  # what FFmpeg calls the formats of single pictures
 MOST_FRAMES = 1 << 20  # twelve days at 1 fps
 
 
@@ -76,6 +77,11 @@ class Viewing:
     size_px: int
     limits: Limits = STANDARD
     lost: list[str] = field(default_factory=list)
+    sampling: str = ""  # as it is told in a memory's recipe
+
+    @property
+    def duration_s(self) -> float | None:
+        return self.look.facts.duration_s
 
     def pictures(self, *, skip: int = 0, workers: int = 1) -> Iterator[Frames]:
         """(n, size, size, 3) RGB in the order of time, without the first `skip` instants; up to `workers` stretches are decoded ahead."""
@@ -106,13 +112,48 @@ class Viewing:
             return None
 
 
-def view(path: Path, sampling: Sampling, size_px: int, limits: Limits = STANDARD) -> Viewing:
-    """Look at the file's packets and choose its pictures. Raises UnreadableVideo."""
+def view(path: Path, sampling: Sampling, size_px: int, limits: Limits = STANDARD, grid_px: Sequence[tuple[int, int]] = ()) -> Viewing:
+    """Look at the file's packets and choose its pictures. Raises UnreadableVideo.
+
+    grid_px: into which (width, height) a photograph is fitted to be cut into squares; without any it is a film of one picture.
+    """
     with crew(1, limits) as hands:
         look = looked_at(path, hands, limits)
     if look.index is None:
         raise UnreadableVideo(f"{path.name} has sound but no pictures to watch")
-    return Viewing(path, look, sampling.instants(look.index), size_px, limits)
+    if look.facts.format in PHOTOGRAPHS and grid_px:
+        return Photograph(path, look, np.zeros(0), size_px, limits, sampling="squares of a photograph", grid_px=tuple(grid_px))
+    return Viewing(path, look, sampling.instants(look.index), size_px, limits, sampling=str(sampling))
+
+
+@dataclass(slots=True)
+class Photograph(Viewing):
+    """A single picture, seen in full detail as a film of its squares, row by row, all of them at 0 s."""
+
+    grid_px: tuple[tuple[int, int], ...] = ()
+
+    def __post_init__(self) -> None:
+        wide, high = best_grid(self.look.facts.width_px, self.look.facts.height_px, self.grid_px)
+        self.instants = np.zeros(wide * high // self.size_px**2)
+
+    @property
+    def duration_s(self) -> float | None:
+        return None
+
+    def pictures(self, *, skip: int = 0, workers: int = 1) -> Iterator[Frames]:
+        try:
+            squares = in_worker(squares_of, self.path, self.look.index, self.grid_px, self.size_px, limits=self.limits)
+        except WorkerDied as error:
+            self.lost.append(f"the photograph could not be decoded: {error}")
+            return
+        rest = squares[skip:]
+        yield Frames(rest, np.zeros(len(rest)), np.zeros(len(rest), np.int64))
+
+
+def squares_of(path: Path, index: VideoIndex, grid_px: Sequence[tuple[int, int]], size_px: int) -> NDArray[np.uint8]:
+    """Runs in a worker: (n, size, size, 3), without the view of the whole."""
+    picture = next(sample_frames(path, Instants((0.0,)), index=index)).pixels[0]
+    return crops(picture, grid_px, size_px)[1:]
 
 
 def stretch_of(path: Path, index: VideoIndex, instants: Sequence[float], size_px: int) -> Frames:

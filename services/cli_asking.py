@@ -11,7 +11,7 @@ from services.answering import JsonOption, StoreOption, answers
 
 if TYPE_CHECKING:
     from pipelines.viewing import Sampling
-    from services.asking import WatchOrder
+    from services.watching import WatchOrder
 
 asking = typer.Typer(rich_markup_mode=None)
 
@@ -70,7 +70,7 @@ def watch(
     The memory is kept in the store under the video's bytes and all settings, so that `longtake ask VIDEO` finds it again. Stopped
     half-way, the same command goes on behind the last window that was kept.
     """
-    from services.asking import watch_to_file
+    from services.watching import watch_to_file
 
     order = _order(ratio, fps, frames, system, checkpoint, device, dtype, encoder, providers, workers, beyond, store, look_back)
     watch_to_file(video, order, memory, bits, as_json=json)
@@ -150,8 +150,8 @@ def _order(
     ratio: str, fps: float | None, frames: int | None, system: str, checkpoint: str | None, device: str, dtype: str, encoder: str,
     providers: list[str] | None, workers: int | None, beyond: bool, store: str | None, look_back: int | None,
 ) -> WatchOrder:  # fmt: skip
-    from services.asking import WatchOrder
     from services.systems import SystemChoice
+    from services.watching import WatchOrder
 
     choice = SystemChoice(system, checkpoint, device, dtype, encoder, tuple(providers or ("cpu",)))
     return WatchOrder(choice, _sampling(fps, frames), ratio, store, workers, beyond, look_back)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from model.preprocess import fit
+from model.preprocess import crops, fit
 from pipelines import viewing
 from pipelines.interfaces import UnreadableVideo, WrongRequest
 from pipelines.media import index_video
@@ -74,3 +75,16 @@ def test_what_is_no_film_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(UnreadableVideo):
         view(tmp_path / "text.mp4", Sampling(count=3), 28)
+
+
+def test_a_photograph_is_seen_in_squares(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (90, 160, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "photo.png")
+    grid = ((56, 28), (28, 56), (84, 56))
+
+    photograph = view(tmp_path / "photo.png", Sampling(count=1), 28, grid_px=grid)
+    (found,) = photograph.pictures()
+
+    assert np.array_equal(found.pixels, crops(pixels, grid, 28)[1:])
+    assert (len(photograph.instants), found.times_s.tolist(), photograph.duration_s) == (6, [0.0] * 6, None)
+    assert len(next(photograph.pictures(skip=4))) == 2
