@@ -84,7 +84,7 @@ class KVBuffer:
 class PromptContext:
     """For the prompt before the video: every row is kept, nothing came before."""
 
-    def __init__(self, config: DecoderConfig) -> None:
+    def __init__(self) -> None:
         self._keys: list[Tensor] = []
         self._values: list[Tensor] = []
 

@@ -14,13 +14,13 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from model.compression.summary_tokens import Ratios, Window, Windows
+from model.compression.summary_tokens import Ratios, Window, Windows, plan_windows
 from model.language.decoder import Decoder
 from model.language.generate import Chooser, Generation
 from model.language.kv_memory import Block, KVBuffer, PromptContext, StepContext, Tails, TextContext, WindowContext
 from model.systems.video_xl_config import VideoXLConfig
 
-ROOM_FOR_TEXT = 512  # rows kept free behind a memory of unknown size
+ROOM_WINDOWS = 2  # windows' worth of rows kept free behind a memory of unknown size
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -143,7 +143,7 @@ class VideoXL:
     @torch.no_grad()
     def sink(self, prompt_ids: Sequence[int]) -> Block:
         """Keys and values of the text before the video."""
-        context = PromptContext(self.config.decoder)
+        context = PromptContext()
         x_TD = self.decoder.embed(torch.tensor(prompt_ids, device=self.decoder.device, dtype=torch.long))
         self.decoder.store(x_TD, self.decoder.rotary.run(0, len(x_TD), x_TD), context)
         return context.block()
@@ -193,9 +193,18 @@ class Watching:
         self._sink = known.sink if known else system.sink(prompt_ids)
         self._blocks = list(blocks)
         self._look_back = look_back
-        self._buffer = system.opened(Memory(self._sink, tuple(self._seen())), config.summary.window * 2 + ROOM_FOR_TEXT)
+        self._buffer = system.opened(Memory(self._sink, tuple(self._seen())), self._rows_to_come(ratios, visual_tokens))
         self._waiting: list[Tensor] = []
         self.visual_tokens = self.windows.start  # that have come so far
+
+    def _rows_to_come(self, ratios: Ratios, visual_tokens: int | None) -> int:
+        """Of the whole film where its length is known, so that the memory never has to move; and of the window being read."""
+        config = self.system.config
+        window = config.summary.window
+        if visual_tokens is None or self._look_back is not None:
+            return ROOM_WINDOWS * window
+        planned = plan_windows(visual_tokens, window, ratios, config.decoder.max_positions)
+        return sum(w.summaries for w in planned) + max((w.length for w in planned), default=0)
 
     @property
     def memory(self) -> Memory:
