@@ -3,7 +3,7 @@
     python -m benchmarks.training_memory 17280 hold       # visual tokens, hold or recompute; a process each, since peaks only grow
     python -m benchmarks.training_memory 17280 recompute
 
-Random weights of a tiny-but-wide decoder (hidden 256, 4 layers), window 1440, ratio 8, float32, one thread. Given visual features; no tower.
+Random weights of a tiny-but-wide decoder (hidden 256, 4 layers), window 1440, ratio 8, float32, one thread; no tower.
 """
 
 from __future__ import annotations
