@@ -119,7 +119,7 @@ def decoder_logits(decoder, ids):
     from model.language.kv_memory import PromptContext
 
     x_TD = decoder.embed(torch.tensor(ids))
-    return decoder.logits(decoder.read(x_TD, decoder.rotary.run(0, len(x_TD), x_TD), PromptContext(SIZES))).log_softmax(-1)
+    return decoder.logits(decoder.read(x_TD, decoder.rotary.run(0, len(x_TD), x_TD), PromptContext())).log_softmax(-1)
 
 
 @pytest.mark.parametrize("ratios", [Ratios((4,)), None], ids=str)
