@@ -105,6 +105,7 @@ def ask(
     workers: WorkersOption = None,
     beyond: BeyondOption = False,
     look_back: LookBackOption = None,
+    so_far: Annotated[bool, typer.Option("--so-far", help="Answer from what was watched up to now, while `watch` goes on.")] = False,
     store: StoreOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -116,7 +117,7 @@ def ask(
     from services.asking import AskOrder
     from services.asking import ask as asked
 
-    order = _order(ratio, fps, frames, system, checkpoint, device, dtype, encoder, providers, workers, beyond, store, look_back)
+    order = _order(ratio, fps, frames, system, checkpoint, device, dtype, encoder, providers, workers, beyond, store, look_back, so_far)
     asked(AskOrder(target, tuple(questions), begin, most_tokens, temperature, top_p, seed, penalty, retrieve), order, as_json=json)
 
 
@@ -148,10 +149,10 @@ def _sampling(fps: float | None, frames: int | None) -> Sampling:
 
 def _order(
     ratio: str, fps: float | None, frames: int | None, system: str, checkpoint: str | None, device: str, dtype: str, encoder: str,
-    providers: list[str] | None, workers: int | None, beyond: bool, store: str | None, look_back: int | None,
+    providers: list[str] | None, workers: int | None, beyond: bool, store: str | None, look_back: int | None, so_far: bool = False,
 ) -> WatchOrder:  # fmt: skip
     from services.systems import SystemChoice
     from services.watching import WatchOrder
 
     choice = SystemChoice(system, checkpoint, device, dtype, encoder, tuple(providers or ("cpu",)))
-    return WatchOrder(choice, _sampling(fps, frames), ratio, store, workers, beyond, look_back)
+    return WatchOrder(choice, _sampling(fps, frames), ratio, store, workers, beyond, look_back, so_far)

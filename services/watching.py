@@ -38,6 +38,7 @@ class WatchOrder:
     workers: int | None = None
     beyond: bool = False  # go on although the memory will not fit the model's context
     look_back: int | None = None  # windows that a window sees; all of them, as published, where None
+    so_far: bool = False  # ask what was watched up to now, perhaps by another process that is still at it
 
     @property
     def ratios(self) -> Ratios:
@@ -107,14 +108,22 @@ def watched_film(video: Path, order: WatchOrder, system: OpenVideoXL) -> Watched
     viewing = view(film.path, order.sampling, vision.image_px, grid_px=vision.grid_px)
     _check_fit(system.config, viewing, order)
     recipe = system.recipe(film.id, viewing.sampling, PREPROCESSING, order.ratios, order.look_back)
-    blobs = open_store(order.store).blobs
+    memories = MemoryStore(open_store(order.store).blobs)
+    if order.so_far:
+        return Watched(_so_far(memories.resume(recipe), video), 0.0)
     began = time.monotonic()
     with progress_bars() as progress:
         kept = remember(
-            viewing, system, recipe, MemoryStore(blobs), lambda done_s, all_s: progress(f"watching {video.name}", done_s, all_s),
+            viewing, system, recipe, memories, lambda done_s, all_s: progress(f"watching {video.name}", done_s, all_s),
             workers=order.workers or 1,
         )  # fmt: skip
     return Watched(kept, time.monotonic() - began)
+
+
+def _so_far(found: tuple[Any, Manifest] | None, video: Path) -> Kept:
+    if found is None or not found[0].blocks:
+        raise WrongRequest(f"no window of {video.name} was watched yet with these settings; ask without --so-far to watch it")
+    return Kept(*found, ())
 
 
 def _check_fit(config: VideoXLConfig, viewing: Viewing, order: WatchOrder) -> None:

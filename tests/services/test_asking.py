@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from typer.testing import CliRunner
 
 pytest.importorskip("torch")
 
+from pipelines import viewing
 from services.asking import printable
 from services.cli import app
 
@@ -99,6 +101,26 @@ def test_an_answer_is_printed_as_it_comes(longtake: Longtake, closed: Path) -> N
     assert one.exit_code == two.exit_code == 0
     assert one.stdout.endswith("\n")
     assert {line for line in two.stdout.splitlines() if line.startswith(("Who?", "Where?"))} == {"Who?", "Where?"}
+
+
+def test_what_was_watched_so_far_can_be_asked(longtake: Longtake, closed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As by another process while `watch` is at it: two of four windows are there."""
+    monkeypatch.setattr(viewing, "STRETCH", 20)
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    none_yet = longtake("ask", closed, "Who?", "--fps", "9.9", "--so-far")
+    with monkeypatch.context() as broken_off:
+        broken_off.setattr("services.watching.progress_bars", lambda: nullcontext(stop))
+        stopped = longtake("watch", closed, "--fps", "9.9")
+    answered = told(longtake("ask", closed, "Who?", "--fps", "9.9", "--so-far", "--max-tokens", 3, "--json"))
+
+    assert (none_yet.exit_code, stopped.exit_code) == (2, 130)
+    assert "no window of closed.mp4 was watched yet" in none_yet.stderr
+    assert (answered["memory"]["status"], answered["memory"]["frames"]) == ("degraded", 20)
+    assert answered["memory"]["coverage"] == {"seen_s": 2.0, "duration_s": 4.0}
+    assert told(longtake("watch", closed, "--fps", "9.9", "--json"))["status"] == "ok"
 
 
 def test_few_bits_tell_what_they_lose(longtake: Longtake, closed: Path, tmp_path: Path) -> None:
