@@ -110,7 +110,7 @@ def _refuse_others(found: Mapping[str, Any]) -> None:
         "beacon_attn": ("full-coverage",), "beacon_attend_prev": (True,), "beacon_sink_size": (0,), "beacon_pos": ("interleave",),
         "beacon_parallel_window": (1,), "hidden_act": ("silu",), "mm_vision_select_feature": ("patch",),
         "mm_projector_type": ("mlp2x_gelu",), "mm_patch_merge_type": ("unires",), "mm_resampler_type": ("spatial_pool", None),
-        "mm_use_im_start_end": (False,), "mm_use_im_patch_token": (False,), "use_sliding_window": (False,), "rope_scaling": (None,),
+        "mm_use_im_start_end": (False,), "mm_use_im_patch_token": (False,), "use_sliding_window": (False,),
     }  # fmt: skip
     for key, values in wanted.items():
         if key in found and found[key] not in values:
@@ -128,6 +128,7 @@ def _decoder(found: Mapping[str, Any]) -> DecoderConfig:
         "heads": "num_attention_heads", "kv_heads": "num_key_value_heads", "norm_eps": "rms_norm_eps", "rope_theta": "rope_theta",
         "max_positions": "max_position_embeddings", "tied_head": "tie_word_embeddings", "bos_id": "bos_token_id", "eos_id": "eos_token_id",
     }  # fmt: skip
+    found = {**(found.get("rope_parameters") or {}), **found}  # where newer writers put rope_theta; rope_scaling the authors set aside
     given = {name: found[key] for name, key in names.items() if key in found}
     width, heads = given.get("hidden_size", _QWEN2.hidden_size), given.get("heads", _QWEN2.heads)
     given["head_dim"] = found.get("head_dim") or width // heads
@@ -157,6 +158,8 @@ def _vision(found: Mapping[str, Any]) -> VisionConfig:
     given["projected_size"] = found.get("hidden_size", _QWEN2.hidden_size)
     image_px = given.get("image_px", _CLIP.image_px)
     pinpoints = found.get("image_grid_pinpoints") or released_grid(image_px)
+    if not all(isinstance(point, (list, tuple)) and len(point) == 2 for point in pinpoints):
+        raise UnsupportedConfig(f"image_grid_pinpoints is a list of [width, height], got {pinpoints!r:.80}")
     return VisionConfig(**given, grid_px=tuple((int(w), int(h)) for w, h in pinpoints))
 
 

@@ -54,6 +54,12 @@ def test_an_empty_config_is_the_release() -> None:
     assert (config.vision.tokens_per_frame, len(config.vision.grid_px)) == (144, len(released_grid(336))) == (144, 200)
 
 
+def test_what_the_authors_set_aside_is_set_aside_and_newer_writers_are_read() -> None:
+    config = VideoXLConfig.from_json({"rope_scaling": {"type": "yarn", "factor": 4.0}, "rope_parameters": {"rope_theta": 5e5}})
+
+    assert config.decoder.rope_theta == 5e5
+
+
 @pytest.mark.parametrize(("select", "used"), [(-1, 24), (-2, 23), (-25, 0), (0, 0), (24, 24), (7, 7)])
 def test_the_selected_layer_says_how_many_are_computed(select: int, used: int) -> None:
     assert VideoXLConfig.from_json({"mm_vision_select_layer": select}).vision.used_layers == used
@@ -64,7 +70,7 @@ def test_the_selected_layer_says_how_many_are_computed(select: int, used: int) -
     [
         ("beacon_attn", "segmentation"), ("beacon_pos", "append"), ("beacon_sink_size", 4), ("beacon_attend_prev", False),
         ("mm_projector_type", "linear"), ("mm_patch_merge_type", "spatial_unpad"), ("hidden_act", "gelu"), ("beacon_param", ["q"]),
-        ("beacon_stride", 720), ("beacon_ratio_mix", "wild"), ("mm_vision_select_layer", -26), ("mm_spatial_pool_mode", "bilinear"),
+        ("beacon_stride", 720), ("image_grid_pinpoints", "(1x1),...,(7x7)"), ("beacon_ratio_mix", "wild"), ("mm_vision_select_layer", -26), ("mm_spatial_pool_mode", "bilinear"),
     ],
 )  # fmt: skip
 def test_what_computes_something_else_is_refused_by_name(key: str, value: object) -> None:
