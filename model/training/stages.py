@@ -46,6 +46,7 @@ STAGES = {
             name="projector", trained=(PROJECTOR,), learning_rate=5e-4, epochs=1, batch=8, accumulation=4,
             most_frames=4, ratios=None, captions=True,
         ),
+        # Pictures alone may stand in place of the last stage; how often the authors read them is not told.
         Stage(
             name="images", trained=(DECODER, ENCODER), learning_rate=1e-5, epochs=1, batch=1, accumulation=8,
             most_frames=128, ratios=(2, 4, 8, 12, 16),

@@ -75,9 +75,12 @@ class Trainer:
         self.model, self.optimizer = accelerator.prepare(learner, optimizer)
         self.order = order_of(examples, run, accelerator.num_processes)
         self.done, self.refused = 0, 0
+        self._named: set[str] = set()
 
     def go(self, save_every: int) -> Iterator[Step]:
         """All steps that are left; the state is saved every so many and behind the last."""
+        if self.accelerator.is_main_process:
+            self._forget_later_steps()
         with ThreadPoolExecutor(AHEAD, thread_name_prefix="examples") as pool:
             batches = self._batches(pool)
             while self.done < self.run.steps:
@@ -113,8 +116,10 @@ class Trainer:
         counts = torch.tensor([loss, float(read), float(len(refused))], dtype=torch.float64)
         total, read_by_all, refused_by_all = self.accelerator.reduce(counts.to(self.accelerator.device), "sum").tolist()
         self.refused += int(refused_by_all)
-        for sentence in refused:
-            logger.warning("example refused: %s", sentence)
+        for sentence in dict.fromkeys(refused):
+            if sentence not in self._named:  # it comes again every epoch
+                logger.warning("example refused: %s", sentence)
+        self._named.update(refused)
         if not read_by_all:
             told = f"; the first: {refused[0]}" if refused else ""
             raise TrainingStopped(f"none of the {int(refused_by_all)} examples of step {self.done + 1} could be read{told}")
@@ -174,8 +179,6 @@ class Trainer:
             raise TrainingStopped(f"the run in {self.out} had another {', '.join(other)}; give the same, or another folder")
         self.accelerator.load_state(str(state))
         self.done, self.refused = told["done"], told["refused"]
-        if self.accelerator.is_main_process:
-            self._forget_later_steps()
 
     def finish(self) -> Path:
         """Write the trained checkpoint in the authors' format, and the adapter beside it where one was trained."""
@@ -200,7 +203,7 @@ class Trainer:
                 file.write(json.dumps(asdict(step)) + "\n")
 
     def _forget_later_steps(self) -> None:
-        """Those behind the state are done again."""
+        """Those behind the state, and of a run that never saved one, are done again."""
         file = self.out / LOSSES
         lines = file.read_text("utf-8").splitlines(keepends=True) if file.exists() else []
         file.write_text("".join(lines[: self.done]), "utf-8")
