@@ -70,7 +70,8 @@ def test_the_selected_layer_says_how_many_are_computed(select: int, used: int) -
     [
         ("beacon_attn", "segmentation"), ("beacon_pos", "append"), ("beacon_sink_size", 4), ("beacon_attend_prev", False),
         ("mm_projector_type", "linear"), ("mm_patch_merge_type", "spatial_unpad"), ("hidden_act", "gelu"), ("beacon_param", ["q"]),
-        ("beacon_stride", 720), ("image_grid_pinpoints", "(1x1),...,(7x7)"), ("beacon_ratio_mix", "wild"), ("mm_vision_select_layer", -26), ("mm_spatial_pool_mode", "bilinear"),
+        ("beacon_stride", 720), ("image_grid_pinpoints", "(1x1),...,(7x7)"),
+        ("beacon_ratio_mix", "wild"), ("mm_vision_select_layer", -26), ("mm_spatial_pool_mode", "bilinear"),
     ],
 )  # fmt: skip
 def test_what_computes_something_else_is_refused_by_name(key: str, value: object) -> None:
