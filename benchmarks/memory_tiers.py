@@ -1,6 +1,7 @@
 """What a question costs when its memory lies on the device, on the host or in the store, beside what watching cost.
 
     python -m benchmarks.memory_tiers                                   # an hour at 1 fps, ratio 16, tiny but wide, on the CPU
+    python -m benchmarks.memory_tiers --made-up --threads 1             # the tiers alone, nothing watched
     python -m benchmarks.memory_tiers --frames 30 --questions 2         # the same script at its smallest
     python -m benchmarks.memory_tiers --size 7b --device cuda --dtype bfloat16 --frames 512 2048
 
@@ -24,6 +25,7 @@ from benchmarks.machine import machine
 from benchmarks.video_xl import PROMPT, SIZES, done, features, size_mib, system
 from model.compression.summary_tokens import Ratios
 from model.language.generate import Generation
+from model.language.kv_memory import Block
 from model.language.retrieval import Retrieval, choose_blocks
 from model.systems.manifest import Manifest, Recipe
 from model.systems.memory_file import load_memory, save_memory
@@ -70,6 +72,18 @@ def watched(net: VideoXL, lengths: Sequence[int], ratio: int) -> dict[int, tuple
     return found
 
 
+def made_up(net: VideoXL, lengths: Sequence[int], ratio: int) -> dict[int, tuple[Memory, float]]:
+    """Random keys and values instead of watched ones, which cost a question the same; nothing was watched, so it took no time."""
+    config, window = net.config.decoder, net.config.summary.window
+    shape = config.layers, config.kv_heads, window // ratio, config.head_dim
+    sink = net.sink(PROMPT)
+    blocks = [
+        Block(*(torch.randn(shape).to(sink.keys) for _ in range(2)), number * window, (number + 1) * window)
+        for number in range(max(lengths) * TOKENS_PER_FRAME // window)
+    ]
+    return {frames: (Memory(sink, tuple(blocks[: frames * TOKENS_PER_FRAME // window])), 0.0) for frames in sorted(lengths)}
+
+
 def manifest(net: VideoXL, memory: Memory, ratio: int, video: str) -> Manifest:
     recipe = Recipe(
         video_id=video, sampling="1 fps", preprocessing="none", prompt_ids=tuple(PROMPT), ratios=str(ratio), weights="random",
@@ -82,37 +96,33 @@ def manifest(net: VideoXL, memory: Memory, ratio: int, video: str) -> Manifest:
     )  # fmt: skip
 
 
-def on_device_open(bench: Bench) -> Shelf:
-    shelf = Shelf(bench.net, bench.store, 2 * bench.size_bytes, 0)
+def on_device_open(bench: Bench, used: Shelf | None) -> Shelf:
+    shelf = used or Shelf(bench.net, bench.store, 2 * bench.size_bytes, 0)
     with shelf.open(bench.key):
         return shelf
 
 
-def on_device(bench: Bench) -> Shelf:
+def on_device(bench: Bench, used: Shelf | None) -> Shelf:
     shelf = Shelf(bench.net, bench.store, 2 * bench.size_bytes, 0)
     shelf.put(bench.manifest, bench.memory)
     return shelf
 
 
-def on_host(bench: Bench) -> Shelf:
-    shelf = Shelf(bench.net, bench.store, bench.size_bytes, 2 * bench.size_bytes)
-    for key in (
-        bench.key,
-        bench.other.recipe.key,
-    ):  # the same blocks, so they stay on the host, while the second buffer drives out the first
+def on_host(bench: Bench, used: Shelf | None) -> Shelf:
+    shelf = used or Shelf(bench.net, bench.store, bench.size_bytes, 2 * bench.size_bytes)
+    for key in (bench.key, bench.other.recipe.key):  # the same blocks, which stay on the host while one buffer drives out the other
         with shelf.open(key):
             pass
     shelf.mean_keys(bench.key)
     return shelf
 
 
-def in_store(bench: Bench) -> Shelf:
+def in_store(bench: Bench, used: Shelf | None) -> Shelf:
     return Shelf(bench.net, bench.store, bench.size_bytes, 0)
 
 
-PLACES: Mapping[str, Callable[[Bench], Shelf]] = {
-    "device, open": on_device_open, "device": on_device, "host": on_host, "store": in_store,
-}  # fmt: skip
+Prepare = Callable[[Bench, Shelf | None], Shelf]
+PLACES: Mapping[str, Prepare] = {"device, open": on_device_open, "device": on_device, "host": on_host, "store": in_store}
 
 
 def first_token(shelf: Shelf, key: str, text: Sequence[int], *, chosen: bool) -> float:
@@ -127,26 +137,33 @@ def first_token(shelf: Shelf, key: str, text: Sequence[int], *, chosen: bool) ->
     return done(device) - began
 
 
+def median_ms(bench: Bench, prepare: Prepare, texts: Sequence[Sequence[int]], *, chosen: bool) -> float:
+    shelf, took = None, []
+    for text in texts:
+        shelf = prepare(bench, shelf)
+        took.append(first_token(shelf, bench.key, text, chosen=chosen))
+    return 1000 * statistics.median(took)
+
+
 def tell_tiers(bench: Bench, texts: Sequence[Sequence[int]]) -> None:
-    for name, place in PLACES.items():
-        whole = [first_token(place(bench), bench.key, text, chosen=False) for text in texts]
-        line = f"  first token, memory in: {name:13} {1000 * statistics.median(whole):8.1f} ms"
+    for name, prepare in PLACES.items():
+        line = f"  first token, memory in: {name:13} {median_ms(bench, prepare, texts, chosen=False):8.1f} ms"
         if name != "device, open":
-            some = [first_token(place(bench), bench.key, text, chosen=True) for text in texts]
-            line += f"   from {CHOSEN.blocks} chosen blocks {1000 * statistics.median(some):8.1f} ms"
+            line += f"   from {CHOSEN.blocks} chosen blocks {median_ms(bench, prepare, texts, chosen=True):8.1f} ms"
         print(line, flush=True)
 
 
 def tell_second(bench: Bench, texts: Sequence[Sequence[int]], watched_s: float) -> None:
     device, options = str(bench.net.decoder.device), Generation(max_new_tokens=32, stop_ids=frozenset())
     took = []
-    with on_device_open(bench).open(bench.key) as buffer:
+    with on_device_open(bench, None).open(bench.key) as buffer:
         for text in texts:
             began = done(device)
             tokens = sum(1 for _ in bench.net.answer(buffer, [text], options))
             took.append(done(device) - began)
     second_s = statistics.median(took)
-    print(f"  a further question, {tokens} tokens: {second_s:.3f} s, {second_s / watched_s:.2%} of watching", flush=True)
+    share = f", {second_s / watched_s:.2%} of watching" if watched_s else ""
+    print(f"  a further question, {tokens} tokens: {second_s:.3f} s{share}", flush=True)
 
 
 def tell_file(bench: Bench, folder: Path) -> None:
@@ -167,6 +184,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, nargs="+", default=[225, 900, 3600])
     parser.add_argument("--ratio", type=int, default=16)
     parser.add_argument("--questions", type=int, default=9)
+    parser.add_argument("--made-up", action="store_true", help="random keys and values: the tiers alone, without watching first")
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -174,10 +192,12 @@ def main() -> None:
     net = system(arguments)
     random = torch.Generator().manual_seed(2)
     texts = [torch.randint(0, net.config.decoder.vocab_size, (40,), generator=random).tolist() for _ in range(arguments.questions)]
-    for frames, (memory, watched_s) in watched(net, arguments.frames, arguments.ratio).items():
+    memories = (made_up if arguments.made_up else watched)(net, arguments.frames, arguments.ratio)
+    for frames, (memory, watched_s) in memories.items():
         whole = manifest(net, memory, arguments.ratio, "random")
         other = replace(whole, recipe=replace(whole.recipe, video_id="other"))
-        print(f"{frames} frames: {memory.rows} rows, {size_mib(memory):.1f} MiB, watched in {watched_s:.1f} s", flush=True)
+        came = f"watched in {watched_s:.1f} s" if watched_s else "made up"
+        print(f"{frames} frames: {memory.rows} rows, {size_mib(memory):.1f} MiB, {came}", flush=True)
         with tempfile.TemporaryDirectory() as folder:
             bench = Bench(net, MemoryStore(FolderBlobs(Path(folder))), memory, whole, other)
             bench.store.put(whole, memory)
