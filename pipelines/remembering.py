@@ -6,7 +6,9 @@ Whoever stops half-way loses the window that was being folded, nothing else: the
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -18,6 +20,7 @@ from model.video import Frames
 from pipelines.viewing import Viewing
 
 logger = logging.getLogger(__name__)
+MOST_WAITING = 4  # blocks folded and not kept yet
 Progress = Callable[[float, float], None]  # seconds of video watched, and in all
 
 
@@ -80,11 +83,12 @@ def remember(viewing: Viewing, system: WatchingSystem, recipe: Recipe, memories:
     kept = memories.resume(recipe)
     if kept and kept[1].is_complete:
         return Kept(*kept, ())
-    film = _Film(viewing, system, recipe, memories, kept)
-    for frames in viewing.pictures(skip=film.seen, workers=workers):
-        film.watch(frames)
-        progress(float(frames.times_s[-1]), viewing.duration_s or 0.0)
-    return film.kept()
+    with _Writing(memories) as writing:
+        film = _Film(viewing, system, recipe, writing, kept)
+        for frames in viewing.pictures(skip=film.seen, workers=workers):
+            film.watch(frames)
+            progress(float(frames.times_s[-1]), viewing.duration_s or 0.0)
+        return film.kept()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,32 @@ class Kept:
     lost: tuple[str, ...]
 
 
+class _Writing:
+    """Keeps blocks beside watching, one after the other: copying one off a GPU and hashing it takes half as long as folding the next."""
+
+    def __init__(self, memories: Memories) -> None:
+        self.memories = memories
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="writing")
+        self._waiting: deque[Future[None]] = deque()
+
+    def __enter__(self) -> _Writing:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.shutdown()  # what was folded is kept, whatever ended the watch
+
+    def put_block(self, manifest: Manifest, memory: Any, number: int) -> None:
+        """Raises what an earlier one raised."""
+        self._waiting.append(self._thread.submit(self.memories.put_block, manifest, memory, number))
+        while len(self._waiting) > MOST_WAITING:
+            self._waiting.popleft().result()
+
+    def seal(self, manifest: Manifest, memory: Any) -> None:
+        while self._waiting:
+            self._waiting.popleft().result()
+        self.memories.seal(manifest, memory)
+
+
 @dataclass(slots=True)
 class _Film:
     """A film on its way into memory."""
@@ -103,7 +133,7 @@ class _Film:
     viewing: Viewing
     system: WatchingSystem
     recipe: Recipe
-    memories: Memories
+    writing: _Writing
     before: tuple[Any, Manifest] | None
     seen: int = field(init=False)  # instants that need not be looked at again
     manifest: Manifest = field(init=False)
@@ -118,7 +148,7 @@ class _Film:
         self.seen = self._instants_before(frames)
         self._watching = self.system.watch(self.recipe, frames=len(self.viewing.instants), known=memory)
         if memory is None:
-            self.memories.put_sink(self.manifest, self._watching.memory.sink)
+            self.writing.memories.put_sink(self.manifest, self._watching.memory.sink)
         else:
             logger.info("watching goes on key=%s frames=%d", self.recipe.key, frames)
 
@@ -153,10 +183,10 @@ class _Film:
         memory = self._watching.finish()
         self._keep(len(memory.blocks) - before)
         self.manifest = replace(self.manifest, is_complete=True)
-        self.memories.seal(self.manifest, memory)
+        self.writing.seal(self.manifest, memory)
         return Kept(memory, self.manifest, tuple(self.viewing.lost))
 
     def _keep(self, new: int) -> None:
         memory = self._watching.memory
         for number in range(len(memory.blocks) - new, len(memory.blocks)):
-            self.memories.put_block(self.manifest, memory, number)
+            self.writing.put_block(self.manifest, memory, number)

@@ -18,6 +18,7 @@ from model.systems.memory_store import MemoryStore
 from model.systems.tiny import write_tiny
 from model.systems.video_xl_folder import OpenVideoXL, Question, open_video_xl
 from pipelines import viewing
+from pipelines.interfaces import StoreUnavailable
 from pipelines.remembering import Kept, remember
 from pipelines.stores.folder import FolderBlobs
 from pipelines.viewing import PREPROCESSING, Sampling, Viewing, view
@@ -123,3 +124,18 @@ def test_it_is_asked_in_words(film: Callable[[str], Path], system: OpenVideoXL, 
     for number, said in enumerate(alone):
         assert "".join(s.text for s in together if s.question == number) == "".join(s.text for s in said)
     assert [s.last for s in alone[0]].count(True) == 1
+
+
+def test_a_store_that_fails_ends_the_watch_and_keeps_what_it_has(film: Callable[[str], Path], system: OpenVideoXL, tmp_path: Path) -> None:
+    class Full(FolderBlobs):
+        def put(self, key: str, data: bytes) -> None:
+            if key.endswith("/00002"):
+                raise StoreUnavailable("cannot write: no space left")
+            super().put(key, data)
+
+    with pytest.raises(StoreUnavailable, match="no space left"):
+        remember(seen(film, system), system, recipe_of(system), MemoryStore(Full(tmp_path)), quiet)
+
+    resumed = MemoryStore(FolderBlobs(tmp_path)).resume(recipe_of(system))
+    assert resumed is not None
+    assert (len(resumed[0].blocks), resumed[1].is_complete) == (2, False)
