@@ -34,7 +34,8 @@ class Rotary:
     def angles(self, positions_T: Tensor, dtype: torch.dtype) -> Angles:
         """positions_T: (T,) whole numbers, on the device where the rows are."""
         halves = torch.arange(0, self.head_dim, 2, device=positions_T.device, dtype=torch.float32) / self.head_dim
-        turns = positions_T.float()[:, None] * self.theta**-halves
+        # 1 / theta**x and not theta**-x, which rounds otherwise: at position 30,000 the cosines would differ by 0.002 from the authors'.
+        turns = positions_T.float()[:, None] * (1.0 / self.theta**halves)
         turns = torch.cat((turns, turns), -1)
         return Angles(turns.cos().to(dtype), turns.sin().to(dtype))
 

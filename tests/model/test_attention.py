@@ -61,6 +61,16 @@ def test_half_precision_keeps_its_type() -> None:
     assert attend_causal(q[:, -2:], k, v).out.dtype == torch.bfloat16
 
 
+def test_angles_far_out_are_those_of_the_authors_formula() -> None:
+    inverse_frequencies = 1.0 / (1e6 ** (torch.arange(0, 128, 2).float() / 128))  # Qwen2's, whose rounding a late position multiplies
+    turns = torch.outer(torch.tensor([5.0, 30_000.0]), inverse_frequencies)
+
+    angles = Rotary(head_dim=128, theta=1e6).angles(torch.tensor([5, 30_000]), torch.float32)
+
+    assert torch.equal(angles.cos, torch.cat((turns, turns), -1).cos())
+    assert torch.equal(angles.sin, torch.cat((turns, turns), -1).sin())
+
+
 def test_a_key_turned_to_another_place_keeps_its_distance_to_queries_turned_with_it() -> None:
     rotary = Rotary(head_dim=8, theta=1e4)
     q, k = drawn(1, 1, 8), drawn(1, 1, 8, seed=3)
