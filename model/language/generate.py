@@ -57,7 +57,8 @@ class Chooser:
     def _pick(self, logits: Tensor) -> Tensor:
         if self.options.temperature == 0:
             return logits.argmax(-1)
-        shares = (logits / self.options.temperature).softmax(-1).cpu()
+        # Less the greatest first: a temperature near 0 would make infinities of the scores, and no shares at all of those.
+        shares = ((logits - logits.amax()) / self.options.temperature).softmax(-1).cpu()
         if self.options.top_k:
             shares = shares.masked_fill(shares < shares.topk(min(self.options.top_k, len(shares))).values[-1], 0.0)
         if self.options.top_p < 1:

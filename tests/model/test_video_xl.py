@@ -166,6 +166,10 @@ def test_draws_follow_the_shares() -> None:
     assert share == pytest.approx(torch.tensor([0.0, 1.0]).softmax(0)[1].item(), abs=0.04)  # 4 deviations of a share of 2000
 
 
+def test_a_temperature_near_nothing_draws_the_likeliest() -> None:
+    assert Chooser(Generation(temperature=1e-40), []).choose(torch.tensor([3.0, -2.0, 3.5]))[0] == 2
+
+
 @pytest.mark.parametrize("wrong", [{"max_new_tokens": 0}, {"temperature": -1.0}, {"top_p": 0.0}, {"repetition_penalty": 0.0}])
 def test_options_refuse_nonsense(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="got"):
