@@ -147,8 +147,8 @@ def caption(record: Record, tokenizer: Tokenizer) -> Words:
         raise BadExample(f"{record.id} shows nothing; this stage learns captions of pictures and videos")
     write = _Writer(record, tokenizer)
     write.pictures()
-    write.learned(next(text for role, text in record.turns if role == "assistant"), checked=True)
-    write.learned("\n")
+    # In one piece with its newline, with which a full stop may be one token.
+    write.learned(next(text for role, text in record.turns if role == "assistant") + "\n", checked=True)
     return write.words()
 
 

@@ -108,6 +108,14 @@ def test_a_caption_is_the_answer_alone(tmp_path):
     assert words.text_labels == words.text
 
 
+def test_a_caption_is_tokenized_in_one_piece_with_its_newline(tmp_path):
+    class Pieces(Bytes):
+        def encode(self, text):
+            return [text]
+
+    assert caption(one(tmp_path, record("a", "<image>", "A cat.", image="x.png")), Pieces()).text == ("A cat.\n",)
+
+
 def test_json_lines_are_read_too(tmp_path):
     (tmp_path / "talks.jsonl").write_text("\n".join(json.dumps(r) for r in RECORDS) + "\n\n")
     found, refused = read_records(tmp_path / "talks.jsonl")
