@@ -6,6 +6,7 @@ tokens behind a window's last summary token are carried: they count towards the 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -84,7 +85,7 @@ class Ratios:
             raise WrongRatio(f"a ratio is a number from 1 on, got {', '.join(map(str, self.values)) or 'none'}")
         if self.mix == "single" and len(self.values) != 1:
             raise WrongRatio(f"a single ratio was announced, but {len(self.values)} are given")
-        if self.mix not in ("single", "listed", "sequence", "step-random", "instance-random") and not self.mix.startswith("adapt-"):
+        if self.mix not in ("single", "listed", "sequence", "step-random", "instance-random") and not re.fullmatch(r"adapt-\d+", self.mix):
             raise WrongRatio(f"there is no way {self.mix!r} to mix ratios")
 
     @classmethod

@@ -86,7 +86,14 @@ def test_ratios_are_written_as_they_are_read(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "reason"),
-    [("", "a ratio is a number"), ("0", "from 1 on"), ("x:2", "no way 'x' to mix"), ("2,a", "got '2,a'"), ("-4", "from 1 on")],
+    [
+        ("", "a ratio is a number"),
+        ("0", "from 1 on"),
+        ("x:2", "no way 'x' to mix"),
+        ("adapt-x:2", "no way 'adapt-x'"),
+        ("2,a", "got '2,a'"),
+        ("-4", "from 1 on"),
+    ],
 )
 def test_what_is_no_ratio_is_refused_in_words(text: str, reason: str) -> None:
     with pytest.raises(WrongRatio, match=reason):
