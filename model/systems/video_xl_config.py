@@ -7,6 +7,7 @@ have is refused by name.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,6 +60,10 @@ class VisionConfig:
     def __post_init__(self) -> None:
         if self.pool_mode not in ("average", "max"):
             raise UnsupportedConfig(f"mm_spatial_pool_mode is average or max, got {self.pool_mode!r}")
+        if self.hidden_size % self.heads or not self.tokens_per_frame:
+            raise UnsupportedConfig(
+                f"a tower of {self.heads} heads and width {self.hidden_size} makes {self.tokens_per_frame} tokens of {self.image_px} pixels"
+            )
         if not -self.layers - 1 <= self.select_layer <= self.layers:
             raise UnsupportedConfig(f"mm_vision_select_layer {self.select_layer} does not exist in a tower of {self.layers} layers")
 
@@ -77,7 +82,7 @@ class VisionConfig:
         return (self.side // self.pool) ** 2
 
 
-_QWEN2, _CLIP = DecoderConfig(), VisionConfig()
+_QWEN2, _CLIP, _RELEASE = DecoderConfig(), VisionConfig(), SummaryConfig()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,8 +120,9 @@ def _refuse_others(found: Mapping[str, Any]) -> None:
     for key, values in wanted.items():
         if key in found and found[key] not in values:
             raise UnsupportedConfig(f"{key} is {found[key]!r}; the published Video-XL has {values[0]!r}")
-    if sorted(found.get("beacon_param", "kqv")) != ["k", "q", "v"]:
-        raise UnsupportedConfig(f"beacon_param is {found['beacon_param']}; the published Video-XL has ['q', 'k', 'v']")
+    param = found.get("beacon_param", ["q", "k", "v"])
+    if not isinstance(param, list) or sorted(map(str, param)) != ["k", "q", "v"]:
+        raise UnsupportedConfig(f"beacon_param is {param!r:.80}; the published Video-XL has ['q', 'k', 'v']")
     stride = found.get("beacon_stride", found.get("beacon_window"))
     if stride != found.get("beacon_window"):
         raise UnsupportedConfig(f"beacon_stride {stride} differs from beacon_window {found.get('beacon_window')}")
@@ -128,39 +134,60 @@ def _decoder(found: Mapping[str, Any]) -> DecoderConfig:
         "heads": "num_attention_heads", "kv_heads": "num_key_value_heads", "norm_eps": "rms_norm_eps", "rope_theta": "rope_theta",
         "max_positions": "max_position_embeddings", "tied_head": "tie_word_embeddings", "bos_id": "bos_token_id", "eos_id": "eos_token_id",
     }  # fmt: skip
-    found = {**(found.get("rope_parameters") or {}), **found}  # where newer writers put rope_theta; rope_scaling the authors set aside
-    given = {name: found[key] for name, key in names.items() if key in found}
+    found = {**_table(found, "rope_parameters"), **found}  # where newer writers put rope_theta; rope_scaling the authors set aside
+    given = _typed(found, names | ({"head_dim": "head_dim"} if found.get("head_dim") else {}), _QWEN2)
     width, heads = given.get("hidden_size", _QWEN2.hidden_size), given.get("heads", _QWEN2.heads)
-    given["head_dim"] = found.get("head_dim") or width // heads
+    given.setdefault("head_dim", width // heads)
     given.setdefault("kv_heads", heads if "heads" in given else _QWEN2.kv_heads)
-    if heads % given["kv_heads"]:
-        raise UnsupportedConfig(f"{heads} query heads cannot share {given['kv_heads']} key heads evenly")
+    if heads % given["kv_heads"] or given["head_dim"] < 2 or given["head_dim"] % 2:
+        raise UnsupportedConfig(f"{heads} query heads of head_dim {given['head_dim']} cannot share {given['kv_heads']} key heads evenly")
     return DecoderConfig(**given)
 
 
 def _summary(found: Mapping[str, Any]) -> SummaryConfig:
+    given = _typed(found, {"window": "beacon_window", "mix": "beacon_ratio_mix"}, _RELEASE)
     ratios = found.get("beacon_ratio", RELEASED_RATIOS)
-    ratios = tuple(ratios) if isinstance(ratios, (list, tuple)) else (int(ratios),)
-    mix = found.get("beacon_ratio_mix", "step-random")
-    return SummaryConfig(window=found.get("beacon_window", 1440), ratios=ratios, mix=mix)
+    ratios = tuple(ratios) if isinstance(ratios, (list, tuple)) else (ratios,)
+    if any(type(ratio) is not int for ratio in ratios):
+        raise UnsupportedConfig(f"beacon_ratio is a whole number or several, got {ratios!r:.80}")
+    return SummaryConfig(**given, ratios=ratios)
 
 
 def _vision(found: Mapping[str, Any]) -> VisionConfig:
-    tower = found.get("vision_config", {})
+    tower = _table(found, "vision_config")
     names = {
         "hidden_size": "hidden_size", "intermediate_size": "intermediate_size", "layers": "num_hidden_layers",
         "heads": "num_attention_heads", "image_px": "image_size", "patch_px": "patch_size", "norm_eps": "layer_norm_eps",
         "hidden_act": "hidden_act",
     }  # fmt: skip
-    given = {name: tower[key] for name, key in names.items() if key in tower}
+    given = _typed(tower, names, _CLIP)
     names = {"select_layer": "mm_vision_select_layer", "pool": "mm_spatial_pool_stride", "pool_mode": "mm_spatial_pool_mode"}
-    given |= {name: found[key] for name, key in names.items() if found.get(key) is not None}
-    given["projected_size"] = found.get("hidden_size", _QWEN2.hidden_size)
+    given |= _typed({key: value for key, value in found.items() if value is not None}, names, _CLIP)
+    given |= _typed(found, {"projected_size": "hidden_size"}, _CLIP)
     image_px = given.get("image_px", _CLIP.image_px)
     pinpoints = found.get("image_grid_pinpoints") or released_grid(image_px)
-    if not all(isinstance(point, (list, tuple)) and len(point) == 2 for point in pinpoints):
+    if not isinstance(pinpoints, list | tuple) or not all(isinstance(p, list | tuple) and [*map(type, p)] == [int, int] for p in pinpoints):
         raise UnsupportedConfig(f"image_grid_pinpoints is a list of [width, height], got {pinpoints!r:.80}")
-    return VisionConfig(**given, grid_px=tuple((int(w), int(h)) for w, h in pinpoints))
+    return VisionConfig(**given, grid_px=tuple((w, h) for w, h in pinpoints))
+
+
+def _table(found: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    table = found.get(key)
+    if not isinstance(table, (Mapping, type(None))):
+        raise UnsupportedConfig(f"{key} is {table!r:.80}, expected a table of settings")
+    return table or {}
+
+
+def _typed(found: Mapping[str, Any], names: Mapping[str, str], usual: DecoderConfig | SummaryConfig | VisionConfig) -> dict[str, Any]:
+    """{our name: what is found under theirs}, of the type that it usually has; sizes are 1 or more."""
+    given = {name: found[key] for name, key in names.items() if key in found}
+    for name, value in given.items():
+        like = getattr(usual, name)
+        allowed = (int, float) if isinstance(like, float) else (int, type(None)) if name == "bos_id" else (type(like),)
+        is_size = type(like) in (int, float) and name not in ("select_layer", "bos_id", "eos_id")
+        if type(value) not in allowed or (is_size and not 0 < value < math.inf):
+            raise UnsupportedConfig(f"{names[name]} is {value!r:.80}; the published Video-XL has {like!r}")
+    return given
 
 
 def released_grid(image_px: int) -> tuple[tuple[int, int], ...]:

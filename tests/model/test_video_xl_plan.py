@@ -72,6 +72,9 @@ def test_the_selected_layer_says_how_many_are_computed(select: int, used: int) -
         ("mm_projector_type", "linear"), ("mm_patch_merge_type", "spatial_unpad"), ("hidden_act", "gelu"), ("beacon_param", ["q"]),
         ("beacon_stride", 720), ("image_grid_pinpoints", "(1x1),...,(7x7)"),
         ("beacon_ratio_mix", "wild"), ("mm_vision_select_layer", -26), ("mm_spatial_pool_mode", "bilinear"),
+        ("hidden_size", "3584"), ("num_hidden_layers", 0), ("rms_norm_eps", None), ("num_attention_heads", [28]), ("head_dim", 7),
+        ("tie_word_embeddings", 1), ("beacon_ratio", ["2"]), ("beacon_ratio", None), ("beacon_window", 14.4), ("beacon_param", 3),
+        ("vision_config", []), ("rope_parameters", 1e6), ("rope_theta", float("nan")), ("image_grid_pinpoints", [[336, None]]),
     ],
 )  # fmt: skip
 def test_what_computes_something_else_is_refused_by_name(key: str, value: object) -> None:
