@@ -16,7 +16,7 @@ from model.encoders.clip import ClipEncoder
 from model.language.decoder import Decoder
 from model.language.generate import Generation
 from model.language.kv_memory import Block, KVBuffer
-from model.language.prompts import GrowingText, Tokenizer, Turn, after_video, before_video, checked, open_tokenizer
+from model.language.prompts import GrowingText, Tokenizer, Turn, WrongPrompt, after_video, before_video, checked, open_tokenizer
 from model.language.retrieval import Retrieval, choose_blocks
 from model.systems.base import FeatureEncoder
 from model.systems.loading import load_into, weights_digest
@@ -106,9 +106,13 @@ class OpenVideoXL:
 
     def ids(self, question: Question) -> list[int]:
         """Everything behind the video. Raises WrongPrompt."""
-        for told in (question.text, *(part for turn in question.earlier for part in (turn.question, turn.answer))):
+        earlier = (part for turn in question.earlier for part in (turn.question, turn.answer))
+        for told in (question.text, *filter(str.strip, (question.begun, *earlier))):  # all but the question may be empty
             checked(told, self.tokenizer)
-        return self.tokenizer.encode(after_video(question.text, question.earlier, question.begun))
+        ids = self.tokenizer.encode(after_video(question.text, question.earlier, question.begun))
+        if len(ids) > (room := self.config.decoder.max_positions):
+            raise WrongPrompt(f"the question takes {len(ids)} tokens, more than the {room} the model was made for; ask a shorter one")
+        return ids
 
     def ask(self, memory: Memory | KVBuffer, questions: Sequence[Question], options: Generation | None = None) -> Iterator[Said]:
         """Answer all questions at once, piece by piece. Raises WrongPrompt before the first."""
