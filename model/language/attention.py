@@ -56,7 +56,9 @@ def join(one: Part, other: Part) -> Part:
 
 def _kernel(q: Tensor, k: Tensor, v: Tensor, *, causal: bool) -> Part:
     """A fused kernel where the device has one for these types, plain arithmetic elsewhere."""
-    if q.device.type == "cpu" and q.numel():
+    if not q.numel():  # a prompt of no words; no kernel takes it
+        return Part(q, q.new_empty(q.shape[:2], dtype=torch.float32))
+    if q.device.type == "cpu":
         found = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(q[None], k[None], v[None], 0.0, causal)
         return Part(found[0][0], found[1][0])
     if q.is_cuda and q.dtype in (torch.float16, torch.bfloat16):
