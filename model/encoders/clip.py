@@ -142,7 +142,3 @@ class ClipEncoder(nn.Module):
         for k in range(0, len(found), chunk):
             found[k : k + chunk] = self(frames_NSS3[k : k + chunk].to(weight.device, non_blocking=True))
         return found
-
-    def encode_picture(self, crops: NDArray[Any] | Tensor, chunk: int = CHUNK) -> Tensor:
-        """(1 + n, S, S, 3) of `preprocess.crops` to (n, K, D): a picture is seen as a video of its crops, without the base view."""
-        return self.encode(crops[1:], chunk)

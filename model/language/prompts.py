@@ -9,7 +9,6 @@ from typing import Protocol
 
 SYSTEM = "You are a helpful assistant."
 START, END = "<|im_start|>", "<|im_end|>"
-TOKENIZER_FILES = ("tokenizer.json", "vocab.json")  # either is enough; vocab.json has its merges.txt beside it
 
 
 class WrongPrompt(ValueError):

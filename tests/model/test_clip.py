@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from model.encoders import clip
 from model.encoders.clip import ClipEncoder
-from model.preprocess import crops, normalise
+from model.preprocess import normalise
 from model.systems.base import FeatureEncoder
 from model.systems.video_xl_config import UnsupportedConfig, VideoXLConfig, VisionConfig
 from model.systems.video_xl_keys import TOWER, rows
@@ -98,16 +98,6 @@ def test_chunks_change_nothing() -> None:
     assert float((encoder.encode(pictures, chunk=3) - whole).abs().max()) < 1e-5
     assert encoder.encode(pictures[:0]).shape == (0, 4, 20)
     assert not whole.requires_grad
-
-
-def test_a_picture_is_its_crops_without_the_base_view() -> None:
-    encoder = encoder_of(EVEN)
-    cut = crops(frames(1, 60)[0], [(56, 28), (84, 56)], 28)
-
-    found = encoder.encode_picture(cut)
-
-    assert len(cut) == 7
-    assert torch.equal(found, encoder.encode(cut[1:]))
 
 
 def test_written_out_attention_is_the_same() -> None:
