@@ -82,22 +82,35 @@ def remember(viewing: Viewing, system: WatchingSystem, recipe: Recipe, memories:
     """The film's memory, watched now, gone on with, or kept from an earlier run."""
     kept = memories.resume(recipe)
     if kept and kept[1].is_complete:
-        return Kept(*kept, ())
+        return _told_whole(Kept(*kept, ()), viewing)
     with _Writing(memories) as writing:
         film = _Film(viewing, system, recipe, writing, kept)
         for frames in viewing.pictures(skip=film.seen, workers=workers):
             film.watch(frames)
             progress(float(frames.times_s[-1]), viewing.duration_s or 0.0)
-        return film.kept()
+        return _told_whole(film.kept(), viewing)
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A memory and what it is of. lost: sentences on pictures that could not be decoded in this run."""
+    """A memory and what it is of. lost: sentences on pictures that could not be decoded; damaged: how many of them others stand in for."""
 
     memory: Any
     manifest: Manifest
     lost: tuple[str, ...]
+    damaged: int = 0
+
+
+def _told_whole(kept: Kept, viewing: Viewing) -> Kept:
+    """With what the memory lacks, found by comparing its pictures with the film's: an earlier run's damage is told again."""
+    lacking = viewing.stood_in_for(kept.manifest.ticks)
+    damaged = len(lacking) - (len(viewing.instants) - len(kept.manifest.ticks))
+    if damaged <= 0:
+        return kept
+    sentence = (
+        f"{damaged} pictures between {lacking[0]:.1f} and {lacking[-1]:.1f} s are damaged; the last whole one before stands in for each"
+    )
+    return replace(kept, lost=(*kept.lost, sentence), damaged=damaged)
 
 
 class _Writing:

@@ -104,6 +104,10 @@ class Viewing:
         assert index is not None
         return index.ticks[np.clip(np.searchsorted(index.times_s, self.instants + TOUCH_S, "right") - 1, 0, len(index.ticks) - 1)]
 
+    def stood_in_for(self, ticks: NDArray[np.int64]) -> NDArray[np.float64]:
+        """The instants whose own picture is not among those seen: another stands in for it, as a player would leave it on display."""
+        return self.instants[~np.isin(self.shown_at(), ticks)]
+
     def _stretch(self, instants: NDArray[np.float64]) -> Frames | None:
         try:
             return in_worker(stretch_of, self.path, self.look.index, tuple(instants.tolist()), self.size_px, limits=self.limits)
@@ -139,6 +143,9 @@ class Photograph(Viewing):
     @property
     def duration_s(self) -> float | None:
         return None
+
+    def stood_in_for(self, ticks: NDArray[np.int64]) -> NDArray[np.float64]:
+        return np.zeros(0)
 
     def pictures(self, *, skip: int = 0, workers: int = 1) -> Iterator[Frames]:
         try:

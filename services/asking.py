@@ -80,7 +80,7 @@ def ask(order: AskOrder, watch_order: WatchOrder, *, as_json: bool) -> None:
         print_json({"answers": [answer.told() for answer in answers], "memory": watched.told()})
         return
     if status(watched.kept) == "degraded":
-        say(f"only {seen_share(watched.kept.manifest):.0%} of the video could be seen", "yellow")
+        say(f"only {seen_share(watched.kept):.0%} of the video could be seen", "yellow")
     if not all(answer.text.strip() for answer in answers):
         say("the model said nothing to at least one question", "yellow")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +58,7 @@ class Watched:
         return {
             "status": status(self.kept),
             "key": manifest.recipe.key,
-            "coverage": coverage(manifest),
+            "coverage": coverage(self.kept),
             "frames": len(manifest.times_s),
             "summary_tokens": sum(map(len, blocks)),
             "size_bytes": sum(block.size_bytes for block in (self.kept.memory.sink, *blocks)),
@@ -81,7 +81,7 @@ def watch_to_file(video: Path, order: WatchOrder, out: Path | None, bits: int | 
         from model.systems.memory_file import save_memory
 
         manifest = save_memory(out, watched.kept.memory, watched.kept.manifest, bits)
-        watched = Watched(Kept(watched.kept.memory, manifest, watched.kept.lost), watched.seconds, out)
+        watched = Watched(replace(watched.kept, manifest=manifest), watched.seconds, out)
     if as_json:
         print_json(watched.told())
     else:
@@ -135,21 +135,22 @@ def _check_fit(config: VideoXLConfig, viewing: Viewing, order: WatchOrder) -> No
 
 
 def status(kept: Kept) -> str:
-    return "degraded" if kept.lost or seen_share(kept.manifest) < 0.99 else "ok"
+    return "degraded" if kept.lost or seen_share(kept) < 0.99 else "ok"
 
 
-def seen_share(manifest: Manifest) -> float:
+def seen_share(kept: Kept) -> float:
     """Of the pictures wanted, how many were seen."""
+    manifest = kept.manifest
     if not manifest.duration_s:
         return 1.0
     wanted = Sampling.parse(manifest.recipe.sampling).frames_in(manifest.duration_s)
-    return min(1.0, len(manifest.times_s) / max(1, wanted))
+    return min(1.0, (len(manifest.times_s) - kept.damaged) / max(1, wanted))
 
 
-def coverage(manifest: Manifest) -> dict[str, float | None]:
+def coverage(kept: Kept) -> dict[str, float | None]:
     """Seconds seen of seconds in the file."""
-    duration_s = manifest.duration_s
-    seen_s = manifest.covered_s if duration_s is None else seen_share(manifest) * duration_s
+    duration_s = kept.manifest.duration_s
+    seen_s = kept.manifest.covered_s if duration_s is None else seen_share(kept) * duration_s
     return {"seen_s": round(seen_s, 3), "duration_s": duration_s}
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import Result
 from typer.testing import CliRunner
@@ -200,3 +201,18 @@ def test_without_weights_it_says_where_they_come_from(closed: Path, monkeypatch:
 
 def test_a_models_words_cannot_command_the_terminal() -> None:
     assert printable("a\x1b[31mb\x07\n\tc\u202e") == "a\ufffd[31mb\ufffd\n\tc\ufffd"
+
+
+def test_a_film_damaged_in_the_middle_is_never_told_as_whole(longtake: Longtake, closed: Path, tmp_path: Path) -> None:
+    torn = bytearray(closed.read_bytes())
+    torn[len(torn) // 3 : 2 * len(torn) // 3] = np.random.default_rng(0).bytes(2 * len(torn) // 3 - len(torn) // 3)
+    film = tmp_path / "torn.mp4"
+    film.write_bytes(torn)
+
+    first, again = (told(longtake("watch", film, "--fps", 10, "--json")) for _ in range(2))
+
+    assert first["status"] == again["status"] == "degraded"
+    assert first["coverage"] == again["coverage"]
+    assert 1 < first["coverage"]["seen_s"] < 3.5
+    assert "are damaged" in first["lost"][0]
+    assert again["lost"] == first["lost"]
