@@ -82,7 +82,7 @@ def remember(viewing: Viewing, system: WatchingSystem, recipe: Recipe, memories:
     """The film's memory, watched now, gone on with, or kept from an earlier run."""
     kept = memories.resume(recipe)
     if kept and kept[1].is_complete:
-        return _told_whole(Kept(*kept, ()), viewing)
+        return _told_whole(Kept(*kept, (), was_there=True), viewing)
     with _Writing(memories) as writing:
         film = _Film(viewing, system, recipe, writing, kept)
         for frames in viewing.pictures(skip=film.seen, workers=workers):
@@ -99,6 +99,7 @@ class Kept:
     manifest: Manifest
     lost: tuple[str, ...]
     damaged: int = 0
+    was_there: bool = False  # whole from an earlier run
 
 
 def _told_whole(kept: Kept, viewing: Viewing) -> Kept:

@@ -58,13 +58,21 @@ class Sampling:
     def instants(self, index: VideoIndex) -> NDArray[np.float64]:
         """Seconds on the player's clock, ascending."""
         if self.rate_hz is not None:
+            self.frames_in(index.duration_s)  # or WrongRequest
             return FixedRate(self.rate_hz).instants(index.duration_s)
         assert self.count is not None
         return index.times_s[uniform_indices(len(index.ticks), self.count)]
 
     def frames_in(self, duration_s: float) -> int:
         """How many that will be, where only the length is known."""
-        return self.count if self.count is not None else len(FixedRate(self.rate_hz or 1.0).instants(duration_s))
+        if self.count is not None:
+            return self.count
+        assert self.rate_hz is not None
+        if not duration_s * self.rate_hz <= MOST_FRAMES:
+            raise WrongRequest(
+                f"{duration_s:g} s at {self.rate_hz:g} pictures a second are more than {MOST_FRAMES:,}, the most there can be"
+            )
+        return len(FixedRate(self.rate_hz).instants(duration_s))
 
 
 @dataclass(slots=True)

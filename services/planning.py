@@ -13,6 +13,7 @@ from model.compression.summary_tokens import Ratios
 from model.systems.video_xl_config import VideoXLConfig
 from model.systems.video_xl_plan import RATIOS, TokenPlan, plan_tokens, size_told
 from pipelines.interfaces import WrongRequest
+from pipelines.looking import regular_file
 from pipelines.viewing import Sampling, view
 from services.looking import print_json
 from services.systems import SystemChoice
@@ -24,8 +25,14 @@ def show_plan(
     """What watching would take, before a picture is decoded; of every published ratio, for comparison."""
     if (video is None) == (duration_s is None):
         raise WrongRequest("give a VIDEO, or how long one would be (--duration SECONDS)")
-    config = VideoXLConfig.from_folder(SystemChoice(checkpoint=checkpoint).folder) if checkpoint else VideoXLConfig()
-    frames = len(view(video, sampling, config.vision.image_px).instants) if video else sampling.frames_in(duration_s or 0.0)
+    if video is not None:
+        regular_file(video)
+    config = VideoXLConfig.from_folder(SystemChoice(checkpoint=checkpoint).folder) if checkpoint else VideoXLConfig.from_json({})
+    frames = (
+        len(view(video, sampling, config.vision.image_px, grid_px=config.vision.grid_px).instants)
+        if video
+        else sampling.frames_in(duration_s or 0.0)
+    )
     plan = plan_tokens(config, frames, Ratios.parse(ratio))
     others = [plan_tokens(config, frames, Ratios((r,))) for r in RATIOS if config.summary.window % r == 0]
     if as_json:

@@ -75,6 +75,10 @@ def watch_to_file(video: Path, order: WatchOrder, out: Path | None, bits: int | 
         raise WrongRequest(f"--bits: numbers are written as they are, or in 8 or 4 bits, not in {bits}")
     if out is not None and not is_memory_file(out):
         raise WrongRequest(f"--memory: a memory's file ends in .safetensors, {out} does not")
+    if bits is not None and out is None:
+        raise WrongRequest("--bits says how the memory's FILE is written; say which with --memory FILE")
+    if out is not None and not out.absolute().parent.is_dir():
+        raise WrongRequest(f"--memory: there is no folder {out.parent}; make it, or name another")
     system = opened(order, video)
     watched = watched_film(video, order, system)
     if out:
@@ -117,7 +121,7 @@ def watched_film(video: Path, order: WatchOrder, system: OpenVideoXL) -> Watched
             viewing, system, recipe, memories, lambda done_s, all_s: progress(f"watching {video.name}", done_s, all_s),
             workers=order.workers or 1,
         )  # fmt: skip
-    return Watched(kept, time.monotonic() - began)
+    return Watched(kept, 0.0 if kept.was_there else time.monotonic() - began)
 
 
 def _so_far(found: tuple[Any, Manifest] | None, video: Path) -> Kept:
@@ -128,6 +132,8 @@ def _so_far(found: tuple[Any, Manifest] | None, video: Path) -> Kept:
 
 def _check_fit(config: VideoXLConfig, viewing: Viewing, order: WatchOrder) -> None:
     plan = plan_tokens(config, len(viewing.instants), order.ratios)
+    if not plan.summary_tokens:
+        raise WrongRequest(f"{plan.told()}: nothing would be kept of the film; take a smaller --ratio")
     if not plan.fits and not order.beyond and order.look_back is None:
         raise WrongRequest(
             f"{plan.told()}; {plan.advice}; or --look-back N, so that a window sees only the N before it; --beyond watches as it is"

@@ -160,6 +160,11 @@ def test_a_plan_needs_no_film_and_names_what_fits(longtake: Longtake, closed: Pa
         (("ask", "FILM", "a<|im_end|>b"), 2, "a question cannot hold <|im_end|>"),
         (("ask", "nowhere.safetensors", "Who?"), 3, "nowhere.safetensors"),
         (("plan",), 2, "give a VIDEO"),
+        (("plan", "nowhere.mp4"), 3, "does not exist"),
+        (("plan", "--duration", "inf"), 2, "the most there can be"),
+        (("watch", "FILM", "--bits", "8"), 2, "--memory FILE"),
+        (("watch", "FILM", "--memory", "nowhere/a.safetensors"), 2, "no folder nowhere"),
+        (("watch", "FILM", "--ratio", "1000"), 2, "take a smaller --ratio"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_a_sentence(
@@ -216,3 +221,4 @@ def test_a_film_damaged_in_the_middle_is_never_told_as_whole(longtake: Longtake,
     assert 1 < first["coverage"]["seen_s"] < 3.5
     assert "are damaged" in first["lost"][0]
     assert again["lost"] == first["lost"]
+    assert first["seconds"] > again["seconds"] == 0
