@@ -71,6 +71,8 @@ def look_at(folder: Path, system: str) -> CheckpointReport:
     problems += more + _misfits(folder, index, config)
     if not tokenizer:
         problems.append("there is no tokenizer: neither tokenizer.json nor vocab.json with merges.txt")
+    elif damage := _damaged_tokenizer(folder / tokenizer[0]):
+        problems.append(damage)
     files = sorted({entry.file for entry in index.values()})
     return CheckpointReport(
         folder=str(folder),
@@ -84,6 +86,18 @@ def look_at(folder: Path, system: str) -> CheckpointReport:
         tokenizer=tokenizer,
         settings=dataclasses.asdict(config) if config else {},
     )
+
+
+def _damaged_tokenizer(file: Path) -> str:
+    """What is wrong with a tokenizer.json, nothing said of the older form, which only a large library reads."""
+    from model.language.prompts import FileTokenizer, TokenizerMissing
+
+    try:
+        if file.name == "tokenizer.json":
+            FileTokenizer(file)
+    except TokenizerMissing as error:
+        return str(error)
+    return ""
 
 
 def _config(folder: Path) -> tuple[VideoXLConfig | None, list[str]]:

@@ -184,7 +184,8 @@ def _torch_file(file: Path, device: str) -> dict[str, Tensor]:
 
 
 def _brief(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
+    """Its first sentence; torch's further ones advise to read files in ways that run what is in them."""
+    return next(iter(str(error).splitlines()), type(error).__name__).split(". ")[0]
 
 
 def _spelt(dtype: torch.dtype) -> str:

@@ -128,3 +128,18 @@ def test_the_encoder_is_written_as_a_graph_that_knows_its_checkpoint(
 def test_a_system_that_is_not_built_is_refused(good: Path) -> None:
     with pytest.raises(WrongRequest, match="no system called 'longvlm' is built; there is video-xl"):
         check_checkpoint(good, "longvlm", as_json=False)
+
+
+def test_a_damaged_tokenizer_is_a_problem(folder: Path) -> None:
+    (folder / "tokenizer.json").write_text("{bad")
+
+    (problem,) = look_at(folder, "video-xl").problems
+    assert "tokenizer.json is damaged or no tokenizer" in problem
+
+
+def test_a_torch_file_that_names_code_is_told_without_advice_to_run_it(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    torch.save({"a": folder}, folder / "pytorch_model.bin")  # a path is a class, not a number
+
+    (problem,) = look_at(folder, "video-xl").problems
+    assert problem.endswith("names code or is damaged, and nothing in it was run (Weights only load failed)")
