@@ -114,9 +114,11 @@ def _config(folder: Path) -> tuple[VideoXLConfig | None, list[str]]:
 def _index(folder: Path) -> tuple[Mapping[str, Entry], list[str]]:
     from model.checkpoints import UnreadableCheckpoint
     from model.systems.loading import read_index
+    from services.systems import extra_wanted
 
     try:
-        return read_index(folder), []
+        with extra_wanted():  # torch, for a .bin
+            return read_index(folder), []
     except UnreadableCheckpoint as error:
         return {}, [str(error)]
 

@@ -49,7 +49,7 @@ class SystemChoice:
 def open_system(choice: SystemChoice) -> OpenVideoXL:
     """Load it. Raises WrongRequest, and what `open_video_xl` raises."""
     folder = choice.folder
-    with _extra_wanted():
+    with extra_wanted():
         from model.systems.video_xl_folder import DTYPES, DeviceUnavailable, open_video_xl
     dtype = choice.dtype or ("float32" if choice.device == "cpu" else "bfloat16")
     if dtype not in DTYPES:
@@ -68,13 +68,13 @@ def make_tiny(folder: Path, seed: int) -> None:
     """Raises WrongRequest where something is in the way."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise WrongRequest(f"{folder} is there already and not empty; name a new folder")
-    with _extra_wanted():
+    with extra_wanted():
         from model.systems.tiny import write_tiny
     write_tiny(folder, seed)
 
 
 @contextmanager
-def _extra_wanted() -> Iterator[None]:
+def extra_wanted() -> Iterator[None]:
     """For imports that only the extra `models` brings."""
     try:
         yield

@@ -79,7 +79,10 @@ def train(order: TrainingOrder, *, as_json: bool) -> None:
 def begin(language: Path, tower: Path, out: Path, seed: int) -> None:
     """Joins two checkpoints. Raises WrongRequest, UnreadableCheckpoint."""
     from model.systems.video_xl_config import UnsupportedConfig
-    from model.training.begin import begin as join
+    from services.systems import extra_wanted
+
+    with extra_wanted():
+        from model.training.begin import begin as join
 
     try:
         join(language, tower, out, seed)
