@@ -53,7 +53,9 @@ class Sampling:
         return cls(rate_hz=float(number)) if unit == "fps" else cls(count=int(number))
 
     def __str__(self) -> str:
-        return f"{self.rate_hz:g} fps" if self.rate_hz is not None else f"{self.count} frames"
+        if self.rate_hz is None:
+            return f"{self.count} frames"
+        return f"{float(self.rate_hz)!r}".removesuffix(".0") + " fps"  # every digit: it is part of a memory's name
 
     def instants(self, index: VideoIndex) -> NDArray[np.float64]:
         """Seconds on the player's clock, ascending."""

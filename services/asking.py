@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from model.systems.manifest import UnreadableMemory
 from pipelines.remembering import Kept
 from services.looking import print_json
-from services.watching import Watched, WatchOrder, is_memory_file, opened, say, seen_share, status, watched_film
+from services.watching import Watched, WatchOrder, is_memory_file, opened, printable, say, seen_share, status, watched_film
 
 if TYPE_CHECKING:
     from model.language.generate import Generation
@@ -122,11 +122,6 @@ def _answered(system: OpenVideoXL, watched: Watched, order: AskOrder, *, aloud: 
     if is_alone:
         sys.stdout.write(f"\n{answers[0].sources}")
     return answers
-
-
-def printable(text: str) -> str:
-    """Without characters that a terminal would obey: a model's words are not to be trusted."""
-    return "".join(c if c in "\n\t" or c.isprintable() else "\ufffd" for c in text)
 
 
 def _asked(system: OpenVideoXL, kept: Kept, questions: Sequence[Question], order: AskOrder, answers: Sequence[_Answer]) -> Iterator[Said]:

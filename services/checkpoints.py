@@ -103,12 +103,12 @@ def _damaged_tokenizer(file: Path) -> str:
 def _config(folder: Path) -> tuple[VideoXLConfig | None, list[str]]:
     from model.systems.video_xl_config import UnsupportedConfig, VideoXLConfig
 
+    if not (folder / "config.json").is_file():
+        return None, []  # which reading the weights tells
     try:
         return VideoXLConfig.from_folder(folder), []
     except UnsupportedConfig as error:
         return None, [str(error)]
-    except FileNotFoundError:
-        return None, []  # which reading the weights tells
 
 
 def _index(folder: Path) -> tuple[Mapping[str, Entry], list[str]]:

@@ -96,5 +96,10 @@ def _encoder(choice: SystemChoice) -> OnnxFeatureEncoder | None:
         raise WrongRequest(f"there is no exported encoder {choice.encoder}; `longtake models export` makes one, or say torch")
     try:
         return OnnxFeatureEncoder(graph, tuple(choice.providers))
-    except ProviderUnavailable as error:
+    except (ProviderUnavailable, ValueError) as error:  # a ValueError: another graph than ours
         raise WrongRequest(str(error)) from error
+    except Exception as error:
+        if type(error).__module__.startswith("onnxruntime"):
+            reason = (str(error).splitlines() or [""])[0]
+            raise WrongRequest(f"{choice.encoder} is damaged or no ONNX graph ({reason:.200}); export it again") from error
+        raise

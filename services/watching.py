@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -169,10 +170,10 @@ def _show_watched(watched: Watched, name: str) -> None:
     told = watched.told()
     seen, tokens = told["coverage"], told["summary_tokens"]
     how = f"watched in {watched.seconds:.1f} s" if watched.seconds else "was watched before"
-    console = Console()
+    tell = partial(Console().print, highlight=False, markup=False, soft_wrap=True)
     length = f" of {seen['duration_s']:.1f}" if seen["duration_s"] is not None else ""
-    console.print(f"{name}: {how}; {seen['seen_s']:.1f}{length} s seen in {told['frames']} frames", highlight=False)
-    console.print(f"  {tokens:,} summary tokens, {size_told(told['size_bytes'])}; memory {told['key'][:16]}", highlight=False)
+    tell(f"{printable(name)}: {how}; {seen['seen_s']:.1f}{length} s seen in {told['frames']} frames")
+    tell(f"  {tokens:,} summary tokens, {size_told(told['size_bytes'])}; memory {told['key'][:16]}")
     if watched.path:
         manifest = watched.kept.manifest
         loss = (
@@ -180,9 +181,14 @@ def _show_watched(watched: Watched, name: str) -> None:
             if manifest.bits < 16
             else ""
         )
-        console.print(f"  written to {watched.path} ({size_told(watched.path.stat().st_size)}{loss})", highlight=False, soft_wrap=True)
+        tell(f"  written to {watched.path} ({size_told(watched.path.stat().st_size)}{loss})")
     for sentence in watched.kept.lost:
         say(sentence, "yellow")
+
+
+def printable(text: str) -> str:
+    """Without characters that a terminal would obey: a model's words are not to be trusted."""
+    return "".join(c if c in "\n\t" or c.isprintable() else "\ufffd" for c in text)
 
 
 def say(sentence: str, style: str) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from fnmatch import fnmatch
+from pathlib import Path, PurePosixPath
 
 from pipelines.interfaces import StoreUnavailable, WrongRequest
 
@@ -46,13 +48,12 @@ def checkpoint_folder(where: str) -> Path:
 
 def fetched(name: HubName) -> Path:
     """Fetch what is not in the hub's cache yet; what has come half is gone on with."""
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
 
-    prefix = f"{name.folder}/" if name.folder else ""
     try:
-        patterns = [prefix + pattern for pattern in (*WANTED, _form(name, prefix))]
-        return Path(snapshot_download(name.repository, revision=name.revision, allow_patterns=patterns)) / name.folder
+        files = HfApi().list_repo_files(name.repository, revision=name.revision)
+        return Path(snapshot_download(name.repository, revision=name.revision, allow_patterns=wanted(files, name))) / name.folder
     except (RepositoryNotFoundError, RevisionNotFoundError) as error:
         raise WrongRequest(f"the model hub has no {name.repository} at {name.revision}, or shows it only to those who log in") from error
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
@@ -78,15 +79,13 @@ def _from_cache(name: HubName, reason: Exception) -> Path:
     return folder
 
 
-def _form(name: HubName, prefix: str) -> str:
-    """Which form of weights the repository has; the cache is asked by snapshot_download where the hub does not answer."""
-    from huggingface_hub import HfApi
-
-    files = [file for file in HfApi().list_repo_files(name.repository, revision=name.revision) if file.startswith(prefix)]
-    form = next((form for form in FORMS if any(file.endswith(form[1:]) for file in files)), None)
-    if form is None:
-        raise WrongRequest(f"{name.repository} holds no weights below {prefix or 'its top'}; name the folder: owner/name:folder")
-    return form
+def wanted(files: Sequence[str], name: HubName) -> list[str]:
+    """Of a repository's files those of the one checkpoint that is meant: nothing of folders beside or below it, one form of weights."""
+    own = [file for file in files if PurePosixPath(file).parent == PurePosixPath(name.folder or ".")]
+    form = next((form for form in FORMS if any(fnmatch(file, form) for file in own)), None)
+    if form is None or f"{name.folder}/config.json".lstrip("/") not in own:
+        raise WrongRequest(f"{name.repository} holds no checkpoint at {name.folder or 'its top'}; name its folder: owner/name:folder")
+    return [file for file in own if any(fnmatch(file, pattern) for pattern in (*WANTED, form))]
 
 
 def _unreachable(name: HubName, error: Exception) -> StoreUnavailable:

@@ -56,7 +56,7 @@ def test_more_pictures_than_the_film_has_repeat_some(film: Callable[[str], Path]
     assert (len(ticks), len(set(ticks.tolist()))) == (150, 100)
 
 
-@pytest.mark.parametrize(("text", "frames"), [("1 fps", 10), ("0.5 fps", 5), ("128 frames", 128)])
+@pytest.mark.parametrize(("text", "frames"), [("1 fps", 10), ("0.5 fps", 5), ("128 frames", 128), ("29.97002997 fps", 300)])
 def test_a_sampling_is_written_as_it_is_read(text: str, frames: int) -> None:
     assert str(Sampling.parse(text)) == text
     assert Sampling.parse(text).frames_in(10.0) == frames

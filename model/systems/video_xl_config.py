@@ -17,6 +17,7 @@ from model.language.config import DecoderConfig
 
 MIXES = ("single", "step-random", "instance-random", "sequence")
 RELEASED_RATIOS = (2, 4, 8)
+MOST_LAYERS = 1000  # of anything that was ever trained; a billion of them would only take memory
 RELEASED_LONGEST = 49  # crops a picture is cut into, at most
 
 
@@ -93,9 +94,11 @@ class VideoXLConfig:
 
     @classmethod
     def from_folder(cls, folder: Path) -> VideoXLConfig:
-        """Reads `config.json`. Raises UnsupportedConfig, FileNotFoundError."""
+        """Reads `config.json`. Raises UnsupportedConfig."""
         try:
             found = json.loads((folder / "config.json").read_text("utf-8"))
+        except FileNotFoundError as error:
+            raise UnsupportedConfig(f"{folder} is no checkpoint folder: it has no config.json") from error
         except ValueError as error:
             raise UnsupportedConfig(f"{folder / 'config.json'} is not JSON ({error})") from error
         if not isinstance(found, dict):
@@ -185,7 +188,7 @@ def _typed(found: Mapping[str, Any], names: Mapping[str, str], usual: DecoderCon
         like = getattr(usual, name)
         allowed = (int, float) if isinstance(like, float) else (int, type(None)) if name == "bos_id" else (type(like),)
         is_size = type(like) in (int, float) and name not in ("select_layer", "bos_id", "eos_id")
-        if type(value) not in allowed or (is_size and not 0 < value < math.inf):
+        if type(value) not in allowed or (is_size and not 0 < value < (MOST_LAYERS if name == "layers" else math.inf)):
             raise UnsupportedConfig(f"{names[name]} is {value!r:.80}; the published Video-XL has {like!r}")
     return given
 

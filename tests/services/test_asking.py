@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 pytest.importorskip("torch")
 
 from pipelines import viewing
-from services.asking import printable
 from services.cli import app
+from services.watching import printable
 
 Longtake = Callable[..., Result]
 
