@@ -33,7 +33,7 @@ from model.language.config import DecoderConfig
 from model.language.decoder import Decoder
 from model.language.generate import Generation
 from model.systems.video_xl import VideoXL
-from model.systems.video_xl_config import SummaryConfig, VideoXLConfig, VisionConfig
+from model.systems.video_xl_config import SummaryConfig, VideoXLConfig, VisionConfig, released_7b
 from model.systems.video_xl_folder import DTYPES
 from model.video import Frames
 from pipelines.viewing import Sampling, view
@@ -43,7 +43,7 @@ WIDE = VideoXLConfig(
     summary=SummaryConfig(window=1440),
     vision=VisionConfig(hidden_size=64, intermediate_size=128, layers=3, heads=4, image_px=336, patch_px=28, projected_size=256),
 )
-SIZES = {"wide": WIDE, "7b": VideoXLConfig()}
+SIZES = {"wide": WIDE, "7b": released_7b()}
 PROMPT, QUESTION = list(range(14)), list(range(20, 60))
 MARKS = (10_000, 20_000, 40_000)
 

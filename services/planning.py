@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from model.compression.summary_tokens import Ratios
-from model.systems.video_xl_config import VideoXLConfig
+from model.systems.video_xl_config import VideoXLConfig, released_7b
 from model.systems.video_xl_plan import RATIOS, TokenPlan, plan_tokens, size_told
 from pipelines.interfaces import WrongRequest
 from pipelines.looking import regular_file
@@ -27,7 +27,7 @@ def show_plan(
         raise WrongRequest("give a VIDEO, or how long one would be (--duration SECONDS)")
     if video is not None:
         regular_file(video)
-    config = VideoXLConfig.from_folder(SystemChoice(checkpoint=checkpoint).folder) if checkpoint else VideoXLConfig.from_json({})
+    config = VideoXLConfig.from_folder(SystemChoice(checkpoint=checkpoint).folder) if checkpoint else released_7b()
     frames = (
         len(view(video, sampling, config.vision.image_px, grid_px=config.vision.grid_px).instants)
         if video

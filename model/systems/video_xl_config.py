@@ -112,6 +112,11 @@ class VideoXLConfig:
         return cls(decoder=_decoder(found), summary=_summary(found), vision=_vision(found))
 
 
+def released_7b() -> VideoXLConfig:
+    """The release: CLIP ViT-L/14-336 and Qwen2-7B-Instruct, windows of ten frames, photographs of up to 49 squares."""
+    return VideoXLConfig.from_json({})
+
+
 def _refuse_others(found: Mapping[str, Any]) -> None:
     """Settings with which the authors' code computes something else than what was released."""
     wanted: Mapping[str, tuple[Any, ...]] = {

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from model.compression.summary_tokens import Ratios
-from model.systems.video_xl_config import UnsupportedConfig, VideoXLConfig, released_grid
+from model.systems.video_xl_config import UnsupportedConfig, VideoXLConfig, released_7b, released_grid
 from model.systems.video_xl_plan import most_frames, parameters, plan_tokens
 
-RELEASE = VideoXLConfig()
+RELEASE = released_7b()
 
 
 def test_the_releases_published_numbers() -> None:
