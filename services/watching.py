@@ -99,7 +99,7 @@ def is_memory_file(path: Path) -> bool:
 
 def opened(order: WatchOrder, target: Path) -> OpenVideoXL:
     """The system, once what can be checked without its 17 GB is in order."""
-    assert order.ratios  # or WrongRatio
+    Ratios.parse(order.ratio)  # or WrongRatio
     regular_file(target)
     return open_system(order.choice)
 
@@ -136,9 +136,7 @@ def _check_fit(config: VideoXLConfig, viewing: Viewing, order: WatchOrder) -> No
     if not plan.summary_tokens:
         raise WrongRequest(f"{plan.told()}: nothing would be kept of the film; take a smaller --ratio")
     if not plan.fits and not order.beyond and order.look_back is None:
-        raise WrongRequest(
-            f"{plan.told()}; {plan.advice}; or --look-back N, so that a window sees only the N before it; --beyond watches as it is"
-        )
+        raise WrongRequest(f"{plan.told()}; {plan.advice}; --beyond watches as it is, past what the model was trained for")
 
 
 def status(kept: Kept) -> str:

@@ -75,7 +75,8 @@ def _advice(config: VideoXLConfig, frames: int) -> str:
         if config.summary.window % ratio == 0 and _used(config, frames, Ratios((ratio,)))[0] <= context:
             return f"--ratio {ratio} fits"
     most = most_frames(config, Ratios((max(RATIOS),)))
-    return f"--ratio {max(RATIOS)} --frames {most} fits, or --retrieve, which looks at a part of the memory for each question"
+    beyond = "the whole needs --look-back N when it is watched (a window sees the N before it) and --retrieve N when it is asked"
+    return f"--ratio {max(RATIOS)} --frames {most} fits; {beyond}"
 
 
 def most_frames(config: VideoXLConfig, ratios: Ratios) -> int:
