@@ -171,7 +171,7 @@ def _examples(order: TrainingOrder, stage: Stage) -> tuple[Examples, str]:
     _tell_refused(refused)
     try:
         config, tokenizer = VideoXLConfig.from_folder(order.checkpoint), open_tokenizer(order.checkpoint)
-    except (TokenizerMissing, UnsupportedConfig, FileNotFoundError) as error:
+    except (TokenizerMissing, UnsupportedConfig) as error:
         raise UnreadableVideo(str(error)) from error
     return Examples(records, stage, config, tokenizer, order.media, training_frames), _digest(records)
 

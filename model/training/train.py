@@ -176,7 +176,7 @@ class Trainer:
         told = json.loads((state / PROGRESS).read_text("utf-8"))
         now = json.loads(json.dumps(self._identity()))
         if other := [name for name in now if now[name] != told["run"].get(name)]:
-            raise TrainingStopped(f"the run in {self.out} had another {', '.join(other)}; give the same, or another folder")
+            raise TrainingStopped(f"the run in {self.out} differs in: {', '.join(other)}; give the same, or another folder")
         self.accelerator.load_state(str(state))
         self.done, self.refused = told["done"], told["refused"]
 

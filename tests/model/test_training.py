@@ -102,9 +102,9 @@ def test_steps_of_a_run_that_saved_nothing_are_forgotten(tmp_path):
 
 def test_a_state_of_another_run_is_refused(tmp_path):
     list(a_trainer(tmp_path, steps=1).go(save_every=1))
-    with pytest.raises(TrainingStopped, match="had another seed"):
+    with pytest.raises(TrainingStopped, match="differs in: seed"):
         a_trainer(tmp_path, steps=1, seed=1).resume()
-    with pytest.raises(TrainingStopped, match="had another stage, steps"):
+    with pytest.raises(TrainingStopped, match="differs in: stage, steps"):
         a_trainer(tmp_path, replace(FULL, learning_rate=1.0), steps=2).resume()
     with pytest.raises(TrainingStopped, match="no state to go on from"):
         a_trainer(tmp_path, out="elsewhere").resume()
