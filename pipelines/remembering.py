@@ -115,7 +115,7 @@ def _told_whole(kept: Kept, viewing: Viewing) -> Kept:
 
 
 class _Writing:
-    """Keeps blocks beside watching, one after the other: copying one off a GPU and hashing it takes half as long as folding the next."""
+    """Keeps blocks one after the other beside watching, which need not wait for a GPU's copy, a digest and a disk."""
 
     def __init__(self, memories: Memories) -> None:
         self.memories = memories
