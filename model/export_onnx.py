@@ -46,7 +46,7 @@ def export_clip(encoder: ClipEncoder, graph: Path, *, half: bool = False, fused:
     """Writes tower, projector and pooling as one graph, and returns the largest difference from torch over several batches.
 
     graph: a file to write; a larger net's weights go into `<graph>.data`. half: compute in float16.
-    fused: whole layers as ONNX Runtime's own operators, which gains on a GPU (measured here on CPUs: nothing) and binds the file to it.
+    fused: whole layers as ONNX Runtime's own operators, meant for its GPU kernels (on CPUs it gained nothing), and binds the file to it.
     Raises ExportDiffers, and then leaves no file.
     """
     dtype = torch.float16 if half else torch.float32

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from model.systems.loading import Entry
     from model.systems.video_xl_config import VideoXLConfig
 
-SYSTEMS = ("video-xl",)
 MODEL_TYPE = "llava_qwen"  # what the authors' config.json calls Video-XL
 TOKENIZERS = (("tokenizer.json",), ("vocab.json", "merges.txt"))
 
@@ -172,6 +171,8 @@ def export_encoder(checkpoint: str, out: Path, system: str, *, half: bool, fused
 
 
 def _built(system: str, *, needs: Sequence[str]) -> None:
+    from services.systems import SYSTEMS
+
     if system not in SYSTEMS:
         raise WrongRequest(f"no system called {system!r} is built; there is {', '.join(SYSTEMS)}")
     if lacking := [name for name in needs if find_spec(name) is None]:
