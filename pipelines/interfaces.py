@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,12 +31,28 @@ class WrongRequest(Exception):
 
 
 class Blobs(Protocol):
-    """Bytes under keys such as `series/ab12.../0003.npz`. Writes are whole and atomic."""
+    """Bytes under keys such as `series/ab12.../0003.npz`. Writes are whole and atomic. All raise StoreUnavailable."""
 
     def put(self, key: str, data: bytes) -> None: ...
 
+    def put_new(self, key: str, data: bytes) -> bool:
+        """Put unless something lies there; whether it was put. Of several at once exactly one is told True."""
+        ...
+
+    def put_stream(self, key: str, stream: BinaryIO) -> Stored:
+        """Put all that `stream` gives, in pieces, so that memory stays flat for any length. Nothing lies there where it breaks off."""
+        ...
+
     def get(self, key: str) -> bytes:
         """Raises KeyError where nothing was put."""
+        ...
+
+    def stat(self, key: str) -> Stored:
+        """Raises KeyError where nothing was put."""
+        ...
+
+    def open(self, key: str) -> FilmFile:
+        """What lies there as a file that is read piece by piece, as it is needed. Raises KeyError."""
         ...
 
     def keys(self, prefix: str) -> Iterator[str]:
@@ -43,6 +60,31 @@ class Blobs(Protocol):
         ...
 
     def delete(self, key: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What lies under a key. version: changes whenever its bytes do (an eTag); changed_at: Unix seconds."""
+
+    key: str
+    size: int
+    version: str
+    changed_at: float
+
+
+class FilmFile(Protocol):
+    """A media file, on a disk (pathlib.Path is one) or in an object store; can be sent to a worker process."""
+
+    @property
+    def name(self) -> str:
+        """The last part, never a folder."""
+        ...
+
+    @property
+    def stem(self) -> str: ...
+
+    @property
+    def suffix(self) -> str: ...
 
 
 class Encoder(Protocol):
