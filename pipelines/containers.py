@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import errno
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -15,7 +15,7 @@ from av.packet import Packet
 from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
 
-from pipelines.interfaces import UnreadableVideo
+from pipelines.interfaces import FilmFile, OpenFilm, UnreadableVideo
 
 # Demuxers that read one file and open no other: no playlists, no scripts, no numbered pictures, no network.
 FORMATS = (
@@ -29,32 +29,100 @@ REREADS = 64  # how often a demuxer may stumble over damage in a row before the 
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[InputContainer]:
-    """The file as a container, whatever its name; no error of PyAV's gets past here. Raises UnreadableVideo."""
+def opened(film: FilmFile) -> Iterator[InputContainer]:
+    """The file as a container, whatever its name; no error of PyAV's gets past here.
+
+    Raises UnreadableVideo; StoreUnavailable or FilmChanged where the film's store fails, then or later.
+    """
     try:
-        with _open(path) as container:
-            yield container
+        with _open(film) as container:
+            yield from _watched(container)
     except av.FFmpegError as error:
-        raise UnreadableVideo(f"{told_name(path)} {_reason(error)}") from error
+        raise UnreadableVideo(f"{told_name(film)} {_reason(error)}") from error
 
 
-def _open(path: Path) -> InputContainer:
-    """By descriptor: FFmpeg never sees the name (an URL, a pattern of numbers, an option), and no protocol to open a second file with."""
+def _watched(container: InputContainer) -> Iterator[InputContainer]:
     try:
-        if not path.is_file():
-            raise UnreadableVideo(f"{told_name(path)} is {'not a regular file' if path.exists() else 'not there'}")
-        with path.open("rb") as file:
-            if not os.fstat(file.fileno()).st_size:
-                raise UnreadableVideo(f"{told_name(path)} is empty")
-            limits = {"format_whitelist": FORMATS, "protocol_whitelist": "fd", "fd": str(file.fileno())}
-            return av.open("fd:", mode="r", metadata_errors="replace", container_options=limits)
+        yield container
+    except (av.FFmpegError, UnreadableVideo):
+        _raise_trouble(container)  # it is not the film's fault
+        raise
+    _raise_trouble(container)
+
+
+def _open(film: FilmFile) -> InputContainer:
+    """FFmpeg never sees the name (an URL, a pattern of numbers, an option), and has no protocol to open a second file with."""
+    try:
+        if not film.is_file():
+            raise UnreadableVideo(f"{told_name(film)} is {'not a regular file' if film.exists() else 'not there'}")
+        if not film.stat().st_size:
+            raise UnreadableVideo(f"{told_name(film)} is empty")
+        return _open_path(film) if isinstance(film, Path) else _open_stored(film)
     except (av.FFmpegError, OSError, ValueError) as error:
-        raise UnreadableVideo(f"{told_name(path)} {_reason(error)}") from error
+        raise UnreadableVideo(f"{told_name(film)} {_reason(error)}") from error
 
 
-def told_name(path: Path) -> str:
+def _open_path(path: Path) -> InputContainer:
+    """By descriptor, which FFmpeg duplicates: it reads for itself."""
+    with path.open("rb") as file:
+        return _demuxed("fd:", {"protocol_whitelist": "fd", "fd": str(file.fileno())})
+
+
+def _open_stored(film: FilmFile) -> InputContainer:
+    tape = _Tape(film.open("rb"))
+    try:
+        container = _demuxed(tape, {"protocol_whitelist": "none"})
+    except av.FFmpegError:
+        tape.raise_trouble()
+        raise
+    tape.raise_trouble()
+    return container
+
+
+def _demuxed(file: str | _Tape, options: dict[str, str]) -> InputContainer:
+    return av.open(file, mode="r", metadata_errors="replace", container_options={"format_whitelist": FORMATS} | options)
+
+
+class _Tape:
+    """A film that FFmpeg reads through Python. Where reading fails it ends here, and the reason is kept for the border.
+
+    FFmpeg takes most errors of reading for the end of the file: a film whose store went away would look as if it were cut off.
+    """
+
+    name = "film"  # what FFmpeg is told; it says nothing of the format
+
+    def __init__(self, film: OpenFilm) -> None:
+        self._film = film
+        self.trouble: Exception | None = None
+        self.tell, self.close = film.tell, film.close
+
+    def read(self, size: int) -> bytes:
+        if self.trouble is None:
+            try:
+                return self._film.read(size)
+            except Exception as error:
+                self.trouble = error
+        return b""
+
+    def seek(self, offset: int, whence: int) -> int:
+        try:
+            return self._film.seek(offset, whence)
+        except ValueError:
+            return -errno.EINVAL  # as the system's own would answer a place before the beginning
+
+    def raise_trouble(self) -> None:
+        if self.trouble is not None:
+            raise self.trouble
+
+
+def _raise_trouble(container: InputContainer) -> None:
+    if container.file is not None:  # None: FFmpeg reads for itself
+        container.file.file.raise_trouble()
+
+
+def told_name(film: FilmFile) -> str:
     """The file's name as one line of legible text, whatever bytes it is made of."""
-    return path.name if path.name.isprintable() else path.name.encode("unicode_escape", errors="backslashreplace").decode()
+    return film.name if film.name.isprintable() else film.name.encode("unicode_escape", errors="backslashreplace").decode()
 
 
 def _reason(error: Exception) -> str:
@@ -104,10 +172,13 @@ def packets(container: InputContainer, streams: Iterable[Any]) -> Iterator[Packe
         try:
             for packet in container.demux(*wanted):
                 if packet.size:
+                    _raise_trouble(container)
                     stumbles = 0
                     yield packet
+            _raise_trouble(container)
             return
         except av.FFmpegError:
+            _raise_trouble(container)
             stumbles += 1
 
 

@@ -6,7 +6,6 @@ from array import array
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import lcm
-from pathlib import Path
 
 import numpy as np
 from av.packet import Packet
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from model.video import Clock
 from pipelines.bitstream import is_clean_start, is_shown
 from pipelines.containers import decoded, opened, origin_s, packets, told_name, video_stream
-from pipelines.interfaces import UnreadableVideo
+from pipelines.interfaces import FilmFile, UnreadableVideo
 from pipelines.timeline import UNKNOWN, DisplayOrder, Stamps, lay_out
 
 
@@ -83,7 +82,7 @@ class Log:
         self.hidden.append(packet.is_discard or not is_shown(codec, memoryview(packet)[0]))
 
 
-def index_video(path: Path) -> VideoIndex | None:
+def index_video(path: FilmFile) -> VideoIndex | None:
     """Times of all pictures of the film in the file; None where there is none (sound only). Raises UnreadableVideo."""
     with opened(path) as container:
         stream = video_stream(container)
@@ -95,7 +94,7 @@ def index_video(path: Path) -> VideoIndex | None:
         return index_of(log, path, stream, origin_s(container))
 
 
-def index_of(log: Log, path: Path, stream: VideoStream, origin: Fraction) -> VideoIndex:
+def index_of(log: Log, path: FilmFile, stream: VideoStream, origin: Fraction) -> VideoIndex:
     """Make the index from a finished pass. Raises UnreadableVideo where it saw no picture."""
     if not len(log.pts):
         raise UnreadableVideo(f"{told_name(path)} announces video but holds no picture")
@@ -156,7 +155,7 @@ def _believed_origin(origin: Fraction, first_tick: int, base: Fraction, warnings
     return first_tick * base, [*warnings, "the header's start time is far from the first picture; times count from the first picture"]
 
 
-def _decoded_order(path: Path) -> DisplayOrder:
+def _decoded_order(path: FilmFile) -> DisplayOrder:
     """What a decoder shows in which order. Costs a full decode."""
     with opened(path) as container:
         stream = video_stream(container)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from types import TracebackType
+from typing import Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,10 @@ class UnreadableVideo(Exception):
 
 class StoreUnavailable(Exception):
     """A store did not answer. The same request may succeed later."""
+
+
+class FilmChanged(StoreUnavailable):
+    """The film was replaced or deleted in its store while it was read. What lies there now, if anything, is another film."""
 
 
 class ServiceUnavailable(Exception):
@@ -39,7 +44,7 @@ class Blobs(Protocol):
         """Put unless something lies there; whether it was put. Of several at once exactly one is told True."""
         ...
 
-    def put_stream(self, key: str, stream: BinaryIO) -> Stored:
+    def put_stream(self, key: str, stream: Stream) -> Stored:
         """Put all that `stream` gives, in pieces, so that memory stays flat for any length. Nothing lies there where it breaks off."""
         ...
 
@@ -72,8 +77,35 @@ class Stored:
     changed_at: float
 
 
+class Stream(Protocol):
+    """Gives bytes, fewer than asked for only at its end."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+class OpenFilm(Stream, Protocol):
+    """A film that is being read, by its bytes. In an object store reading raises StoreUnavailable, or FilmChanged."""
+
+    def seek(self, offset: int, whence: int = 0, /) -> int: ...
+
+    def tell(self) -> int: ...
+
+    def close(self) -> None: ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /) -> None: ...
+
+
+class Sized(Protocol):
+    """What of `os.stat_result` is asked for."""
+
+    @property
+    def st_size(self) -> int: ...
+
+
 class FilmFile(Protocol):
-    """A media file, on a disk (pathlib.Path is one) or in an object store; can be sent to a worker process."""
+    """A media file, on a disk (pathlib.Path is one) or in an object store; hashable, and can be sent to a worker process."""
 
     @property
     def name(self) -> str:
@@ -85,6 +117,20 @@ class FilmFile(Protocol):
 
     @property
     def suffix(self) -> str: ...
+
+    def open(self, mode: Literal["rb"]) -> OpenFilm: ...
+
+    def stat(self) -> Sized: ...
+
+    def exists(self) -> bool: ...
+
+    def is_file(self) -> bool: ...
+
+    def absolute(self) -> FilmFile:
+        """The same film for a process with another working folder."""
+        ...
+
+    def __hash__(self) -> int: ...
 
 
 class Encoder(Protocol):

@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
 from model.video import TimeSpan
-from pipelines.interfaces import Blobs, UnreadableVideo
+from pipelines.interfaces import Blobs, FilmFile, UnreadableVideo
 from pipelines.looking import in_worker
 from pipelines.series import Measured, Series, join, pack, unpack
 from pipelines.signals.speech import STEP_S, speech_steps
@@ -21,7 +20,7 @@ LISTENING_VERSION = "1"  # raise it whenever the same sound would be heard other
 LEAD_S = 1.0  # for the detector's memory to catch up
 
 
-def with_voice(path: Path, measured: Measured, windows: Sequence[TimeSpan], blobs: Blobs) -> Measured:
+def with_voice(path: FilmFile, measured: Measured, windows: Sequence[TimeSpan], blobs: Blobs) -> Measured:
     """`measured` with `voice`: the probability of speech every STEP_S within `windows`, heard now or in an earlier run."""
     if not windows or measured.get("sound.level") is None:
         return measured
@@ -52,7 +51,7 @@ def merged(windows: Sequence[TimeSpan], duration_s: float) -> list[TimeSpan]:
     return out
 
 
-def listen(path: Path, spans: Sequence[TimeSpan]) -> Series:
+def listen(path: FilmFile, spans: Sequence[TimeSpan]) -> Series:
     """Runs in a worker. Stretches of a film that has no sound there stay away."""
     parts = [Series(np.zeros(0), np.zeros(0, np.float32))]
     for span in spans:

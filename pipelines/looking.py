@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from pipelines.interfaces import UnreadableVideo
+from pipelines.interfaces import FilmFile, UnreadableVideo
 from pipelines.limits import STANDARD, Limits
 from pipelines.media import VideoFacts, VideoIndex, examine
 from pipelines.series import BLOCK_S, OVERLAP_S
@@ -40,16 +40,15 @@ class Look:
         return max(0.0, start_s - self.index.clock.seconds(int(earlier[-1] if len(earlier) else self.index.ticks[0])))
 
 
-def regular_file(path: Path) -> Path:
+def regular_file(path: FilmFile) -> FilmFile:
     """The absolute path of a readable ordinary file; opening anything else could wait for ever. Raises UnreadableVideo."""
     name = path.name.encode("unicode_escape").decode() if not path.name.isprintable() else path.name
     try:
         if not path.exists():
             raise UnreadableVideo(f"{name} does not exist; check the name and the folder")
         if not path.is_file():
-            raise UnreadableVideo(
-                f"{name} is {'a folder' if path.is_dir() else 'a device or a pipe'}, not a file; give the video file itself"
-            )
+            what = "a folder" if isinstance(path, Path) and path.is_dir() else "a device or a pipe"
+            raise UnreadableVideo(f"{name} is {what}, not a file; give the video file itself")
         if path.stat().st_size == 0:
             raise UnreadableVideo(f"{name} is empty (0 bytes); copy or download it again")
         with path.open("rb"):
@@ -60,7 +59,7 @@ def regular_file(path: Path) -> Path:
         raise UnreadableVideo(f"{name!r} is not a file name: {error}") from error
 
 
-def probe_video(path: Path, limits: Limits = STANDARD) -> dict[str, Any]:
+def probe_video(path: FilmFile, limits: Limits = STANDARD) -> dict[str, Any]:
     """What a file is, as JSON values (see VideoFacts), read under limits. Raises UnreadableVideo."""
     path = regular_file(path)
     with crew(1, limits) as hands:
@@ -74,7 +73,7 @@ def in_worker(function: Callable[..., T], *arguments: object, limits: Limits = S
     return cast(T, value)
 
 
-def looked_at(path: Path, hands: Crew, limits: Limits) -> Look:
+def looked_at(path: FilmFile, hands: Crew, limits: Limits) -> Look:
     """Probe and index in a worker, for a hostile file attacks the demuxer first."""
     allowance_s = limits.look_allowance_s(path.stat().st_size)
     try:
@@ -90,7 +89,7 @@ def looked_at(path: Path, hands: Crew, limits: Limits) -> Look:
     return look
 
 
-def look_at(path: Path) -> Look:
+def look_at(path: FilmFile) -> Look:
     """Runs in a worker: read every packet, decode nothing."""
     return Look(*examine(path))
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 from av.video.reformatter import Interpolation
 from numpy.typing import NDArray
 
 from pipelines.decode_plan import NETS, DecodePlan, Pictures
+from pipelines.interfaces import FilmFile
 from pipelines.media import Shown, VideoIndex, shown_frames
 from pipelines.pixels import Scaler
 from pipelines.series import BLOCK_S, OVERLAP_S, Series
@@ -21,7 +21,7 @@ SETTLED_S = 0.2  # ... once nothing has jumped for this long, so that a flash or
 
 
 def measure_blocks(
-    path: Path, index: VideoIndex, plan: DecodePlan, blocks: range, on_frame: Callable[[float], None] = lambda at_s: None
+    path: FilmFile, index: VideoIndex, plan: DecodePlan, blocks: range, on_frame: Callable[[float], None] = lambda at_s: None
 ) -> Iterator[tuple[int, dict[str, Series]]]:
     """Decode blocks `blocks` in one pass and yield (number, series) for each as soon as it is complete.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from math import inf
-from pathlib import Path
 from typing import Any
 
 import av
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 
 from pipelines.containers import opened, origin_s, packets, told_name, video_stream
 from pipelines.film_index import Log, VideoIndex, index_of, index_video
-from pipelines.interfaces import UnreadableVideo
+from pipelines.interfaces import FilmFile, UnreadableVideo
 from pipelines.limits import MOST_PIXELS
 from pipelines.pixels import display_size, rotation_deg
 from pipelines.reel import Reel, Shown, shown_frames
@@ -65,12 +64,12 @@ class VideoFacts:
     timecode: str = ""  # SMPTE timecode of the first picture, "10:00:00:00" or with ";" before dropped frames, as the file tells it
 
 
-def probe(path: Path) -> VideoFacts:
+def probe(path: FilmFile) -> VideoFacts:
     """What the file is, measured. Raises UnreadableVideo."""
     return examine(path)[0]
 
 
-def examine(path: Path) -> tuple[VideoFacts, VideoIndex | None]:
+def examine(path: FilmFile) -> tuple[VideoFacts, VideoIndex | None]:
     """Facts and index (None without pictures) from one reading. Raises UnreadableVideo where there is neither picture nor sound."""
     with opened(path) as container:
         film = video_stream(container)

@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
-from pathlib import Path
 from typing import cast
 
 import cv2
@@ -22,7 +21,7 @@ from numpy.typing import NDArray
 
 from model.video import TimeSpan
 from pipelines.findings import Shot
-from pipelines.interfaces import Blobs, TextReader
+from pipelines.interfaces import Blobs, FilmFile, TextReader
 from pipelines.limits import STANDARD, Limits
 from pipelines.media import VideoFacts, VideoIndex, examine
 from pipelines.reading_merge import Reading, Stretch, as_texts, joined, liveliness
@@ -67,7 +66,7 @@ class ReadSettings:
 class Film:
     """What reading needs of one."""
 
-    path: Path
+    path: FilmFile
     measured: Measured
     shots: tuple[Shot, ...]
     workers: int | None = None  # pictures read at once; as many as cores where None
@@ -278,7 +277,7 @@ def _grey(measured: Measured, span: TimeSpan) -> Series | None:
 # --- in a worker ------------------------------------------------------------------------------------------------------------
 
 
-def _decoder(hands: Crew, path: Path, settings: ReadSettings, limits: Limits) -> Callable[[Sequence[float]], list[Picture]]:
+def _decoder(hands: Crew, path: FilmFile, settings: ReadSettings, limits: Limits) -> Callable[[Sequence[float]], list[Picture]]:
     def decode(moments: Sequence[float]) -> list[Picture]:
         value = hands.ask(
             pictures_at, path.absolute(), tuple(moments), settings.side_px,
@@ -289,7 +288,7 @@ def _decoder(hands: Crew, path: Path, settings: ReadSettings, limits: Limits) ->
     return decode
 
 
-def pictures_at(path: Path, moments: Sequence[float], side_px: tuple[int, int]) -> list[Picture]:
+def pictures_at(path: FilmFile, moments: Sequence[float], side_px: tuple[int, int]) -> list[Picture]:
     """The pictures on display at `moments`, in the size they are to be read in."""
     facts, index = _examined(path)
     if index is None:
@@ -300,7 +299,7 @@ def pictures_at(path: Path, moments: Sequence[float], side_px: tuple[int, int]) 
 
 
 @lru_cache(maxsize=1)
-def _examined(path: Path) -> tuple[VideoFacts, VideoIndex | None]:
+def _examined(path: FilmFile) -> tuple[VideoFacts, VideoIndex | None]:
     return examine(path)
 
 

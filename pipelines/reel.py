@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain
 from math import floor
-from pathlib import Path
 
 import av
 import numpy as np
@@ -21,7 +20,7 @@ from av.video.stream import VideoStream
 
 from pipelines.containers import decoded, opened, packets, told_name, video_stream
 from pipelines.film_index import VideoIndex
-from pipelines.interfaces import UnreadableVideo
+from pipelines.interfaces import FilmFile, UnreadableVideo
 from pipelines.timeline import UNKNOWN
 
 NEAR = 50  # packets: reading on is cheaper than a seek
@@ -41,7 +40,7 @@ class Shown:
 class Reel:
     """An open film that can be played from any of its clean starts. Use it in a `with` block."""
 
-    def __init__(self, path: Path, index: VideoIndex) -> None:
+    def __init__(self, path: FilmFile, index: VideoIndex) -> None:
         self.path, self.index = path, index
         self._files = ExitStack()
         self._at = 0  # the number of the packet that the tape gives next, or of an earlier one
@@ -138,7 +137,7 @@ class Reel:
             yield number, packet
 
 
-def shown_frames(path: Path, index: VideoIndex, start_s: float, end_s: float) -> Iterator[Shown]:
+def shown_frames(path: FilmFile, index: VideoIndex, start_s: float, end_s: float) -> Iterator[Shown]:
     """Every frame on display in `[start_s, end_s)`, in order, exactly as a full decode gives it.
 
     A picture that cannot be decoded leaves the one before it on display, as players do; `index.ticks` tells what should have come.

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import av
 import numpy as np
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 from model.video import Frames, TimeSpan
 from pipelines.containers import told_name
 from pipelines.film_index import VideoIndex, index_video
-from pipelines.interfaces import WrongRequest
+from pipelines.interfaces import FilmFile, WrongRequest
 from pipelines.pixels import Scaler, display_size
 from pipelines.reel import Reel, Shown, shown_frames
 
@@ -76,7 +75,7 @@ Plan = Uniform | FixedRate | EveryShot | Instants
 
 
 def sample_frames(
-    path: Path, plan: Plan, size_px: tuple[int, int] | None = None, *, batch: int = 32, index: VideoIndex | None = None
+    path: FilmFile, plan: Plan, size_px: tuple[int, int] | None = None, *, batch: int = 32, index: VideoIndex | None = None
 ) -> Iterator[Frames]:
     """RGB pictures on display at the plan's instants, in time order, `batch` at a time, upright, each with its own time.
 
@@ -96,7 +95,7 @@ def sample_frames(
 
 
 def _batches(
-    path: Path, index: VideoIndex, ticks: NDArray[np.int64], counts: NDArray[np.intp], size_px: tuple[int, int] | None, batch: int
+    path: FilmFile, index: VideoIndex, ticks: NDArray[np.int64], counts: NDArray[np.intp], size_px: tuple[int, int] | None, batch: int
 ) -> Iterator[Frames]:
     scaler: Scaler | None = None
     rows: list[_Row] = []

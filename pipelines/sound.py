@@ -12,7 +12,6 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import av
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 
 from model.video import SOUND_RATE_HZ, Sound, TimeSpan
 from pipelines.containers import opened, origin_s, packets
+from pipelines.interfaces import FilmFile
 from pipelines.series import BLOCK_S, OVERLAP_S, Series
 from pipelines.signals.sound import BlockSound, measure_block_sound
 
@@ -41,7 +41,7 @@ LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6
 KNOWN_LAYOUTS = frozenset(LAYOUTS.values()) | {"3.0", "quad", "5.0(side)", "5.1(side)"}
 
 
-def read_sound(path: Path, start_s: float, end_s: float) -> Sound | None:
+def read_sound(path: FilmFile, start_s: float, end_s: float) -> Sound | None:
     """Mono sound of `[start_s, end_s)`, sample k of the file at k / 16000 s; None where the file has no sound stream.
 
     Ends early where the file's sound ends. Raises UnreadableVideo where the file cannot be opened.
@@ -58,12 +58,12 @@ def read_sound(path: Path, start_s: float, end_s: float) -> Sound | None:
     return None
 
 
-def measure_sound(path: Path, block: int) -> dict[str, Series]:
+def measure_sound(path: FilmFile, block: int) -> dict[str, Series]:
     """The sound series of one block; {} where the file has no sound there. See `measure_block_sound` for the names."""
     return next(sound_blocks(path, range(block, block + 1)))[1]
 
 
-def sound_blocks(path: Path, blocks: range) -> Iterator[tuple[int, dict[str, Series]]]:
+def sound_blocks(path: FilmFile, blocks: range) -> Iterator[tuple[int, dict[str, Series]]]:
     """(number, series) of each block in order, from one pass over the file; the same values as `measure_sound` alone."""
     spans = ((n * BLOCK_S - OVERLAP_S, (n + 1) * BLOCK_S + OVERLAP_S) for n in blocks)
     for number, heard in zip(blocks, _stretches(path, spans, with_loudness=True), strict=False):
@@ -88,7 +88,7 @@ class _Heard:
     gaps: list[TimeSpan]
 
 
-def _stretches(path: Path, spans: Iterator[tuple[float, float]], *, with_loudness: bool) -> Iterator[_Heard | None]:
+def _stretches(path: FilmFile, spans: Iterator[tuple[float, float]], *, with_loudness: bool) -> Iterator[_Heard | None]:
     """The sound of each span (ascending, they may overlap), None where the file has no sound stream."""
     wanted = list(spans)
     if not wanted:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from pathlib import Path
 
 import av
 import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.findings import KeyFrame
+from pipelines.interfaces import FilmFile
 from pipelines.media import examine
 from pipelines.sampling import Instants, sample_frames
 
 SIDE_PX = 320  # the longer side: sharp enough to recognise a face, small enough for 60 pictures in one page
 
 
-def key_frames(path: Path, instants: Sequence[float]) -> tuple[KeyFrame, ...]:
+def key_frames(path: FilmFile, instants: Sequence[float]) -> tuple[KeyFrame, ...]:
     """The pictures on display at `instants`; none where the file has none. Raises UnreadableVideo."""
     facts, index = examine(path)
     if index is None:

@@ -16,6 +16,7 @@ from av.subtitles.subtitle import AssSubtitle
 
 from model.video import TimeSpan
 from pipelines.containers import opened, origin_s, packets
+from pipelines.interfaces import FilmFile
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ _HEARD = re.compile(r"\[[^\[\]]*\]|\([^()]*\)|[♪♫][^♪♫\n]*[♪♫]?")  #
 _SPEAKER = re.compile(r"^[-–\s]*[A-Z][A-Z0-9 .'\-]{1,30}:\s", re.MULTILINE)
 
 
-def read_subtitles(path: Path, language: str | None = None) -> tuple[Line, ...]:
+def read_subtitles(path: FilmFile, language: str | None = None) -> tuple[Line, ...]:
     """(span, text) of each line in time order, tags and sounds stripped; empty where there are none.
 
     A file beside the film (same stem, `.srt` or `.vtt`, a language between them or not) goes before streams inside; of several, the wanted
@@ -46,7 +47,7 @@ def read_subtitles(path: Path, language: str | None = None) -> tuple[Line, ...]:
     return _embedded_lines(path, language)
 
 
-def describe_skipped(path: Path) -> tuple[str, ...]:
+def describe_skipped(path: FilmFile) -> tuple[str, ...]:
     """In words, the subtitle streams that are pictures of text."""
     with opened(path) as container:
         return tuple(
@@ -67,8 +68,10 @@ def plain_text(marked: str) -> str:
     return " ".join(re.sub(r"^\s*[-–]\s*", "", line).strip() for line in text.splitlines() if line.strip(" -–\t")).strip()
 
 
-def sidecars(path: Path, language: str | None = None) -> list[Path]:
-    """Subtitle files beside the film, the best first."""
+def sidecars(path: FilmFile, language: str | None = None) -> list[Path]:
+    """Subtitle files beside a film on a disk, the best first. In an object store nothing is looked for beside it."""
+    if not isinstance(path, Path):
+        return []
     try:
         names = [f.name for f in path.absolute().parent.iterdir() if f.name.startswith(path.stem + ".")]
     except OSError:
@@ -137,7 +140,7 @@ def _lines(raw: list[tuple[float, float, str]]) -> tuple[Line, ...]:
     return tuple(lines)
 
 
-def _embedded_lines(path: Path, language: str | None) -> tuple[Line, ...]:
+def _embedded_lines(path: FilmFile, language: str | None) -> tuple[Line, ...]:
     with opened(path) as container:
         streams = [s for s in container.streams if s.type == "subtitle"]
         texts = [s for s in streams if _codec(s) in TEXT_CODECS]

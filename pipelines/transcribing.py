@@ -10,13 +10,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
 from model.transcribers import HeardWord
 from model.video import SOUND_RATE_HZ, Sound, TimeSpan
-from pipelines.interfaces import Blobs, Transcriber
+from pipelines.interfaces import Blobs, FilmFile, Transcriber
 from pipelines.looking import in_worker
 from pipelines.series import Measured, Series
 from pipelines.signals.speech import EVERY_S, speech_stretches
@@ -34,7 +33,7 @@ PAUSE_S, LONGEST_S, MOST_WORDS = 0.7, 8.0, 14  # of a line
 class Talk:
     """What listening needs of a film. workers: how many pieces are heard at once."""
 
-    path: Path
+    path: FilmFile
     measured: Measured
     workers: int | None = None
 
@@ -93,7 +92,7 @@ def _is_spoken(speech: Series | None, piece: TimeSpan) -> bool:
     return not len(heard) or float(heard.max()) >= SPEECH
 
 
-def _lines_of(path: Path, transcriber: Transcriber, blobs: Blobs, key: str, piece: TimeSpan) -> tuple[Spoken, ...]:
+def _lines_of(path: FilmFile, transcriber: Transcriber, blobs: Blobs, key: str, piece: TimeSpan) -> tuple[Spoken, ...]:
     place = f"{key}/{round(piece.start_s * 1000):010d}.json"
     try:
         return spoken_from_json(json.loads(blobs.get(place)))
@@ -108,12 +107,12 @@ def _lines_of(path: Path, transcriber: Transcriber, blobs: Blobs, key: str, piec
     return spoken_from_json(rows)  # rounded as the next run will find them
 
 
-def hear_piece(path: Path, piece: TimeSpan, transcriber: Transcriber) -> list[Word]:
+def hear_piece(path: FilmFile, piece: TimeSpan, transcriber: Transcriber) -> list[Word]:
     """Runs in a worker."""
     return words_of(read_piece(path, piece), transcriber)
 
 
-def read_piece(path: Path, piece: TimeSpan) -> Sound | None:
+def read_piece(path: FilmFile, piece: TimeSpan) -> Sound | None:
     """Runs in a worker."""
     return read_sound(path, piece.start_s, piece.end_s)
 

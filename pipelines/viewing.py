@@ -10,14 +10,13 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model.preprocess import best_grid, crops, fit, uniform_indices
 from model.video import Frames
-from pipelines.interfaces import UnreadableVideo, WrongRequest
+from pipelines.interfaces import FilmFile, UnreadableVideo, WrongRequest
 from pipelines.limits import STANDARD, Limits
 from pipelines.looking import Look, in_worker, looked_at
 from pipelines.media import VideoIndex
@@ -81,7 +80,7 @@ class Sampling:
 class Viewing:
     """The pictures of one film. lost: sentences on what could not be decoded; those pictures are left out."""
 
-    path: Path
+    path: FilmFile
     look: Look
     instants: NDArray[np.float64]
     size_px: int
@@ -126,7 +125,7 @@ class Viewing:
             return None
 
 
-def view(path: Path, sampling: Sampling, size_px: int, limits: Limits = STANDARD, grid_px: Sequence[tuple[int, int]] = ()) -> Viewing:
+def view(path: FilmFile, sampling: Sampling, size_px: int, limits: Limits = STANDARD, grid_px: Sequence[tuple[int, int]] = ()) -> Viewing:
     """Look at the file's packets and choose its pictures. Raises UnreadableVideo.
 
     grid_px: into which (width, height) a photograph is fitted to be cut into squares; without any it is a film of one picture.
@@ -167,13 +166,13 @@ class Photograph(Viewing):
         yield Frames(rest, np.zeros(len(rest)), np.zeros(len(rest), np.int64))
 
 
-def squares_of(path: Path, index: VideoIndex, grid_px: Sequence[tuple[int, int]], size_px: int) -> NDArray[np.uint8]:
+def squares_of(path: FilmFile, index: VideoIndex, grid_px: Sequence[tuple[int, int]], size_px: int) -> NDArray[np.uint8]:
     """Runs in a worker: (n, size, size, 3), without the view of the whole."""
     picture = next(sample_frames(path, Instants((0.0,)), index=index)).pixels[0]
     return crops(picture, grid_px, size_px)[1:]
 
 
-def stretch_of(path: Path, index: VideoIndex, instants: Sequence[float], size_px: int) -> Frames:
+def stretch_of(path: FilmFile, index: VideoIndex, instants: Sequence[float], size_px: int) -> Frames:
     """Runs in a worker: the pictures on display at these instants, fitted."""
     found = [_fitted(frames, size_px) for frames in sample_frames(path, Instants(tuple(instants)), batch=BATCH, index=index)]
     if not found:
