@@ -37,11 +37,23 @@ class Encoding:
 
     ONNX Runtime computes without Python's lock and decoding runs in processes of its own, so one does not wait for the other.
     A block's pictures are deleted once all features lie in the store. `features`, `cuts`: where those of the encoder and of the
-    shot detector lie. `trouble`: what stopped it, empty where nothing did.
+    shot detector lie. `trouble`: what stopped it, empty where nothing did. among: the blocks that are its business, all where None;
+    waiting: where the pictures wait, `blobs` where None.
     """
 
-    def __init__(self, encoder: Encoder | None, blobs: Blobs, prefix: str, plan: DecodePlan, cutter: Cutter | None = None) -> None:
-        self.blobs, self.pictures = blobs, pictures_prefix(prefix, plan)
+    def __init__(
+        self,
+        encoder: Encoder | None,
+        blobs: Blobs,
+        prefix: str,
+        plan: DecodePlan,
+        cutter: Cutter | None = None,
+        *,
+        among: range | None = None,
+        waiting: Blobs | None = None,
+    ) -> None:
+        self.blobs, self.waiting, self.pictures = blobs, waiting or blobs, pictures_prefix(prefix, plan)
+        self.among = among
         self.features = features_prefix(prefix, plan, encoder) if encoder else ""
         self.cuts = f"{prefix}-{cutter.name}-{cutter.digest}" if cutter else ""
         self.trouble = ""
@@ -53,8 +65,10 @@ class Encoding:
         self._thread = threading.Thread(target=self._work, name="encode", daemon=True)
 
     def __enter__(self) -> Encoding:
-        for key in self.blobs.keys(self.pictures + "/"):  # left by a run that was broken off
-            self.add(int(key.rsplit("/", 1)[1].removesuffix(".npz")))
+        for key in self.waiting.keys(self.pictures + "/"):  # left by a run that was broken off
+            block = int(key.rsplit("/", 1)[1].removesuffix(".npz"))
+            if self.among is None or block in self.among:
+                self.add(block)
         self._thread.start()
         return self
 
@@ -68,11 +82,11 @@ class Encoding:
 
     def is_done(self, block: int) -> bool:
         """Nothing more is wanted from decoding: all features are there, or the pictures are."""
-        return all(self._has(net.features, block) for net in self._nets) or self._has(self.pictures, block)
+        return self.has_seen(block) or _has(self.waiting, self.pictures, block)
 
-    def _has(self, prefix: str, block: int) -> bool:
-        key = block_key(prefix, block)
-        return key in self.blobs.keys(key)
+    def has_seen(self, block: int) -> bool:
+        """All features are there."""
+        return all(_has(self.blobs, net.features, block) for net in self._nets)
 
     def _work(self) -> None:
         try:
@@ -87,15 +101,20 @@ class Encoding:
     def _encode(self, block: int) -> None:
         """Turn one block's pictures into features and delete them. A block without pictures (sound only) gets empty features."""
         try:
-            waiting = unpack(self.blobs.get(block_key(self.pictures, block)))
+            waiting = unpack(self.waiting.get(block_key(self.pictures, block)))
         except KeyError:
             waiting = {}
         for net in self._nets:
-            if not self._has(net.features, block):
+            if not _has(self.blobs, net.features, block):
                 pictures = waiting.get(net.pictures)
                 seen = net.look(pictures, block) if pictures is not None and len(pictures) else {}
                 self.blobs.put(block_key(net.features, block), pack(seen))
-        self.blobs.delete(block_key(self.pictures, block))
+        self.waiting.delete(block_key(self.pictures, block))
+
+
+def _has(blobs: Blobs, prefix: str, block: int) -> bool:
+    key = block_key(prefix, block)
+    return key in blobs.keys(key)
 
 
 def features_prefix(prefix: str, plan: DecodePlan, encoder: Encoder) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from pipelines.corrections import Correction, latest
 from pipelines.encode import features_prefix
 from pipelines.findings import Shot
-from pipelines.interfaces import UnreadableVideo
+from pipelines.interfaces import FilmFile, UnreadableVideo
 from pipelines.judge import Case
 from pipelines.profiles import Wanted
 from pipelines.segments import open_measured
@@ -52,7 +52,7 @@ class Grounds:
     spots: tuple[Spot, ...]
     words: tuple[Correction, ...]
 
-    def settings(self, path: Path, wanted: Wanted) -> dict[str, object]:
+    def settings(self, path: FilmFile, wanted: Wanted) -> dict[str, object]:
         told = _normal_settings(wanted, self.ordinary, self.words) | _subtitle_settings(path)
         told |= {"episodes": sorted([*self.others, *self.kept])} if self.others or self.kept else {}
         return told | ({"spots": sorted(spot.id for spot in self.spots)} if self.spots else {})
@@ -119,7 +119,7 @@ def _false_alarms(words: Sequence[Correction]) -> list[Correction]:
     return [w for w in latest(words) if w.finding.task == "anomalies" and w.rejected]
 
 
-def _subtitle_settings(path: Path) -> dict[str, object]:
+def _subtitle_settings(path: FilmFile) -> dict[str, object]:
     """Subtitle files beside the film are part of what is judged."""
     digests = [hashlib.sha256(sidecar.read_bytes()).hexdigest() for sidecar in sidecars(path)]
     return {"subtitles": digests} if digests else {}

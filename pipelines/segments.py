@@ -12,14 +12,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from multiprocessing.connection import wait
-from pathlib import Path
 
 import av
 import numpy as np
 
 from model.video import Clock
 from pipelines.decode_plan import NETS, DecodePlan
-from pipelines.interfaces import Blobs, UnreadableVideo
+from pipelines.interfaces import Blobs, FilmFile, UnreadableVideo
 from pipelines.limits import STANDARD, Limits
 from pipelines.looking import Look, looked_at, plain_facts, regular_file
 from pipelines.measure import measure_blocks
@@ -57,15 +56,20 @@ class BlockDone:
 class Work:
     """Everything a worker needs to measure any block of one file."""
 
-    path: Path
+    path: FilmFile
     look: Look
     plan: DecodePlan
     blobs: Blobs
     prefix: str
+    waiting: Blobs | None = None  # where the nets' pictures wait, for not so long; `blobs` where None
 
     @property
     def pictures(self) -> str:
         return pictures_prefix(self.prefix, self.plan)
+
+    @property
+    def blocks(self) -> range:
+        return range(block_count(self.look.facts.duration_s))
 
 
 def pictures_prefix(prefix: str, plan: DecodePlan) -> str:
@@ -74,7 +78,7 @@ def pictures_prefix(prefix: str, plan: DecodePlan) -> str:
 
 
 def measure_video(
-    path: Path,
+    path: FilmFile,
     blobs: Blobs,
     prefix: str,
     plan: DecodePlan,
@@ -91,17 +95,27 @@ def measure_video(
     on_block hears of each block as soon as it lies in the store. is_done: False where a block's pictures are wanted once more.
     Raises UnreadableVideo where nothing at all could be decoded; whatever less is lost is told in `Measured.missing`.
     """
-    if (before := open_measured(blobs, prefix)) is not None and not _absent(blobs, prefix, before.duration_s, is_done):
+    if (before := open_measured(blobs, prefix)) is not None and not absent_blocks(blobs, prefix, before.duration_s, is_done):
         return before
     path = regular_file(path)
     with crew(workers or os.cpu_count() or 1, limits) as hands:
         look = looked_at(path, hands, limits)
-        run = _Run(Work(path, look, plan, blobs, prefix), hands, limits, on_progress, on_block, is_done)
-        missing = merged([*run.to_the_end(), *cut_off(look.facts, limits)])
-    measured = Measured(
-        blobs, prefix, look.facts.duration_s, look.index.clock if look.index else None, (), missing, plain_facts(look.facts)
-    )
-    blobs.put(f"{prefix}/manifest.json", _manifest(measured))
+        work = Work(path, look, plan, blobs, prefix)
+        run = Measuring(work, hands, limits, on_progress, on_block, is_done)
+        run.to_the_end()
+        if run.is_empty:
+            reason = run.missing[0].reason if run.missing else "nothing in it could be decoded"
+            raise UnreadableVideo(f"{path.name} cannot be decoded: {reason}")
+    return sealed(work, run.missing, limits)
+
+
+def sealed(work: Work, missing: list[Missing], limits: Limits) -> Measured:
+    """Keep what is known of the whole: from now on the film counts as measured."""
+    look = work.look
+    whole = merged([*missing, *cut_off(look.facts, limits)])
+    clock = look.index.clock if look.index else None
+    measured = Measured(work.blobs, work.prefix, look.facts.duration_s, clock, (), whole, plain_facts(look.facts))
+    work.blobs.put(f"{work.prefix}/manifest.json", _manifest(measured))
     return measured
 
 
@@ -133,7 +147,7 @@ def segments(blocks: list[int], workers: int, lead_in_s: Callable[[int], float])
     return queue
 
 
-class _Run:
+class Measuring:
     """One file's segments on their way through the workers."""
 
     def __init__(
@@ -144,27 +158,26 @@ class _Run:
         on_progress: Callable[[float, float], None] | None,
         on_block: Callable[[int], None],
         is_done: Callable[[int], bool],
+        among: range | None = None,
     ) -> None:
         self.work, self.hands, self.limits, self.on_progress, self.on_block = work, hands, limits, on_progress, on_block
         self.duration_s = work.look.facts.duration_s
-        absent = _absent(work.blobs, work.prefix, self.duration_s, is_done)
+        among = work.blocks if among is None else among
+        absent = [block for block in absent_blocks(work.blobs, work.prefix, self.duration_s, is_done) if block in among]
         self.queue = segments(absent, hands.size, work.look.lead_in_s)
-        self.missing = _missing_before(work.blobs, work.prefix)
-        self.done = set(range(block_count(self.duration_s))) - set(absent)
+        self.missing = read_back(work.blobs, work.prefix)[0] if len(absent) < len(work.blocks) else []
+        self.given_up: list[Missing] = []
+        self.done = set(among) - set(absent)
         self.is_empty = not self.done
         self.busy: dict[Worker, _Assignment] = {}
         self.failures: dict[int, str] = {}
 
-    def to_the_end(self) -> list[Missing]:
+    def to_the_end(self) -> None:
         while self.queue or self.busy:
             self._assign()
             self._listen()
             self._watch()
             self._tell()
-        if self.is_empty:
-            reason = self.missing[0].reason if self.missing else "nothing in it could be decoded"
-            raise UnreadableVideo(f"{self.work.path.name} cannot be decoded: {reason}")
-        return self.missing
 
     def _assign(self) -> None:
         while self.queue and (worker := self.hands.idle()) is not None:
@@ -220,7 +233,8 @@ class _Run:
             self.queue.append(range(block, block + 1))
         else:
             end_s = min((block + 1) * BLOCK_S, self.duration_s)
-            self.missing.append(Missing(block * BLOCK_S, end_s, reason))
+            self.given_up.append(Missing(block * BLOCK_S, end_s, reason))
+            self.missing.append(self.given_up[-1])
             self.done.add(block)
         self.failures[block] = reason
 
@@ -251,14 +265,17 @@ def measure_segment(send: Callable[[At | BlockDone], None], work: Work, blocks: 
     beat = _heartbeat(send)
     for (block, pictures, unseen), (_, sound, unheard) in zip(_pictures(work, blocks, beat), _sound(work, blocks), strict=True):
         if waiting := {name: pictures.pop(name) for name in NETS if name in pictures}:
-            work.blobs.put(block_key(work.pictures, block), pack(waiting))  # first: a block in the store has had its pictures
+            (work.waiting or work.blobs).put(block_key(work.pictures, block), pack(waiting))  # first: a block in the store has had its pictures
         series = pictures | sound
         missing = [*unseen, *unheard]
-        times = np.array([m.start_s for m in missing])
-        holes = Series(times, np.array([m.end_s for m in missing]))
-        reasons = Series(times, np.array([m.reason for m in missing], np.str_))
-        work.blobs.put(block_key(work.prefix, block), pack(series | {HOLES: holes, REASONS: reasons}))
+        work.blobs.put(block_key(work.prefix, block), pack(series | hole_series(missing)))
         send(BlockDone(block, tuple(missing), not any(len(s) for s in series.values())))
+
+
+def hole_series(missing: list[Missing]) -> dict[str, Series]:
+    times = np.array([m.start_s for m in missing])
+    reasons = np.array([m.reason for m in missing], np.str_)
+    return {HOLES: Series(times, np.array([m.end_s for m in missing])), REASONS: Series(times, reasons)}
 
 
 def _heartbeat(send: Callable[[At], None]) -> Callable[[float], None]:
@@ -349,20 +366,22 @@ def block_key(prefix: str, block: int) -> str:
     return f"{prefix}/{block:06d}.npz"
 
 
-def _absent(blobs: Blobs, prefix: str, duration_s: float, is_done: Callable[[int], bool]) -> list[int]:
+def absent_blocks(blobs: Blobs, prefix: str, duration_s: float, is_done: Callable[[int], bool]) -> list[int]:
     there = set(blobs.keys(prefix + "/"))
     return [block for block in range(block_count(duration_s)) if block_key(prefix, block) not in there or not is_done(block)]
 
 
-def _missing_before(blobs: Blobs, prefix: str) -> list[Missing]:
-    """Holes in the blocks of an earlier run."""
+def read_back(blobs: Blobs, prefix: str) -> tuple[list[Missing], bool]:
+    """The holes in stored blocks, and whether there is nothing else in any of them."""
     missing: list[Missing] = []
+    is_empty = True
     for key in blobs.keys(prefix + "/"):
         if key.endswith(".npz"):
-            told = unpack(blobs.get(key), [HOLES, REASONS])
-            rows = zip(told[HOLES].times_s, told[HOLES].values, told[REASONS].values, strict=True)
-            missing += [Missing(float(start), float(end), str(reason)) for start, end, reason in rows]
-    return missing
+            block = unpack(blobs.get(key))
+            ends, reasons = block.pop(HOLES), block.pop(REASONS)
+            missing += [Missing(float(a), float(b), str(why)) for a, b, why in zip(ends.times_s, ends.values, reasons.values, strict=True)]
+            is_empty = is_empty and not any(len(series) for series in block.values())
+    return missing, is_empty
 
 
 def _manifest(measured: Measured) -> bytes:

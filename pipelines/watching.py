@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from pipelines.decode_plan import CUTTER_PICTURES, DecodePlan
 from pipelines.encode import Encoding
 from pipelines.findings import Shot
 from pipelines.glimpses import glimpses_of, lines_of
-from pipelines.interfaces import Blobs, Cutter, Encoder, Meaning, TextReader, Transcriber
+from pipelines.interfaces import Blobs, Cutter, Encoder, FilmFile, Meaning, TextReader, Transcriber
 from pipelines.listening import with_voice
 from pipelines.looking import in_worker, regular_file
 from pipelines.profiles import Wanted
@@ -42,7 +41,7 @@ class Store:
 class Video:
     """A file and what names it. id: SHA-256 of its bytes. source: whose ordinary life it shows (a camera), its own id by default."""
 
-    path: Path
+    path: FilmFile
     id: str
     source: str
 
@@ -82,7 +81,7 @@ class Run:
     progress: Callable[[str, float, float], None] = field(default=lambda stage, done, total: None)  # stage, done, total (same unit)
 
 
-def identify(path: Path, source: str = "") -> Video:
+def identify(path: FilmFile, source: str = "") -> Video:
     """Read the file once for its SHA-256. Raises UnreadableVideo where it is not a readable file."""
     digest = hashlib.sha256()
     with regular_file(path).open("rb") as file:
