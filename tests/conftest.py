@@ -14,6 +14,7 @@ from model.encoders.onnx import OnnxNet
 from model.registry import CLASS_NAMES, EYES
 from model.shipped import locate, prepared
 from tests.films import RECIPES, make_film
+from tests.servers import kafka, minio, postgres_url, running_servers, servers  # noqa: F401 (fixtures)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

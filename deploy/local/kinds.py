@@ -1,0 +1,276 @@
+"""The three servers: how each is prepared, started and asked whether it answers. Knows nothing of the others' processes."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+from string import Template
+from typing import Any
+from urllib.parse import urlsplit
+
+from deploy.local import install
+
+OBJECTS_TOPIC = "longtake.objects"  # where the bucket's events go
+BUCKET_EVENTS = "arn:minio:sqs::MAIN:kafka"  # what a bucket's notification names to send them there
+DATABASE = "longtake"
+
+
+class NotReady(Exception):
+    """The server does not answer yet; it may in a moment."""
+
+
+@dataclass(frozen=True)
+class Endpoints:
+    """Where the servers listen and what they ask for. Made once for a data folder, and the same ever after."""
+
+    kafka: str
+    kafka_controller: str
+    s3: str
+    s3_access_key: str
+    s3_secret_key: str = field(repr=False)
+    database: str = field(repr=False)
+
+    @classmethod
+    def chosen(cls) -> Endpoints:
+        kafka, controller, s3, postgres = (f"127.0.0.1:{port}" for port in free_ports(4))
+        database = f"postgresql+psycopg://longtake:{secrets.token_urlsafe(24)}@{postgres}/{DATABASE}"
+        return cls(kafka, controller, f"http://{s3}", secrets.token_hex(10), secrets.token_urlsafe(30), database)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports where nobody listens, from below those that the system hands to clients.
+
+    Else a client could hold one of ours while a server is away; and one that calls such a port over and over gets it for
+    its own end some day, and is connected to itself.
+    """
+    found: list[int] = []
+    while len(found) < count:
+        port = 20000 + secrets.randbelow(10000)
+        with socket.socket() as probe:
+            if port not in found and probe.connect_ex(("127.0.0.1", port)) != 0:
+                found.append(port)
+    return found
+
+
+@dataclass(frozen=True)
+class Server:
+    """One server of a data folder. `home` is its working folder, by which its processes are known."""
+
+    folder: Path
+    endpoints: Endpoints
+    stop_signal = signal.SIGTERM
+
+    @property
+    def home(self) -> Path:
+        return self.folder
+
+    @property
+    def address(self) -> str:
+        """`host:port`."""
+        raise NotImplementedError
+
+    def prepare(self) -> None:
+        """Before each start: make the data where there is none yet."""
+        raise NotImplementedError
+
+    def command(self) -> list[str]:
+        raise NotImplementedError
+
+    def environment(self) -> dict[str, str]:
+        """What is added to ours."""
+        return {}
+
+    def account(self) -> dict[str, Any]:
+        """As whom it runs, in the words of `subprocess`; empty: as we do."""
+        return {}
+
+    def greet(self) -> None:
+        """Return when it answers and what everybody counts on is there; NotReady before."""
+        raise NotImplementedError
+
+
+class Kafka(Server):
+    @property
+    def address(self) -> str:
+        return self.endpoints.kafka
+
+    def prepare(self) -> None:
+        self.folder.mkdir(mode=0o700, exist_ok=True)
+        settings = Template((install.HERE / "kafka.properties").read_text("utf-8"))
+        filled = settings.substitute(address=self.endpoints.kafka, controller=self.endpoints.kafka_controller)
+        (self.folder / "kafka.properties").write_text(filled, "utf-8")
+        if not (self.folder / "log" / "meta.properties").exists():
+            cluster = f"--cluster-id={secrets.token_urlsafe(16)}"
+            run_once([*self._java(), "kafka.tools.StorageTool", "format", cluster, "-c", "kafka.properties"], cwd=self.folder)
+
+    def _java(self) -> list[str]:
+        log = f"-Dlog4j2.configurationFile={install.HERE / 'log4j2.properties'}"
+        # Few clients: the plain collector takes less memory and starts sooner.
+        options = ["-Xmx512m", "-XX:+UseSerialGC", "-XX:-UsePerfData", log]
+        return ["java", *options, "-cp", f"{install.kafka().installed() / 'libs'}/*"]
+
+    def command(self) -> list[str]:
+        return [*self._java(), "kafka.Kafka", "kafka.properties"]
+
+    def greet(self) -> None:
+        from kafka import KafkaAdminClient
+        from kafka.admin import NewTopic
+        from kafka.errors import KafkaError, TopicAlreadyExistsError
+
+        somebody_listens(self.address)  # a Kafka client that finds nobody tries on for seconds
+        try:
+            admin = KafkaAdminClient(bootstrap_servers=self.address, bootstrap_timeout_ms=5000, request_timeout_ms=10000)
+            try:
+                if OBJECTS_TOPIC not in admin.list_topics():
+                    admin.create_topics([NewTopic(OBJECTS_TOPIC, num_partitions=4, replication_factor=1)], wait_for_metadata=True)
+            except TopicAlreadyExistsError:
+                pass
+            finally:
+                admin.close()
+        except KafkaError as error:
+            raise NotReady(str(error)) from error
+
+
+class Minio(Server):
+    @property
+    def address(self) -> str:
+        return urlsplit(self.endpoints.s3).netloc
+
+    def prepare(self) -> None:
+        for part in ("", "objects", "events", "certificates"):
+            (self.folder / part).mkdir(mode=0o700, exist_ok=True)
+
+    def command(self) -> list[str]:
+        # Certificates would be looked for, and a folder made, in the person's own home.
+        options = ["--quiet", "--certs-dir", str(self.folder / "certificates"), "--address", self.address]
+        return [str(install.minio().installed() / "minio"), "server", *options, str(self.folder / "objects")]
+
+    def environment(self) -> dict[str, str]:
+        return {
+            "MINIO_ROOT_USER": self.endpoints.s3_access_key,
+            "MINIO_ROOT_PASSWORD": self.endpoints.s3_secret_key,
+            "MINIO_BROWSER": "off",  # and with it a second port
+            "MINIO_UPDATE": "off",  # asks nobody on the network
+            "MINIO_NOTIFY_KAFKA_ENABLE_MAIN": "on",
+            "MINIO_NOTIFY_KAFKA_BROKERS_MAIN": self.endpoints.kafka,
+            "MINIO_NOTIFY_KAFKA_TOPIC_MAIN": OBJECTS_TOPIC,
+            "MINIO_NOTIFY_KAFKA_QUEUE_DIR_MAIN": str(self.folder / "events"),  # keeps events while the broker is away
+        }
+
+    def greet(self) -> None:
+        try:
+            urllib.request.urlopen(f"{self.endpoints.s3}/minio/health/ready", timeout=5).close()
+        except OSError as error:
+            raise NotReady(str(error)) from error
+
+
+class Postgres(Server):
+    stop_signal = signal.SIGINT  # ends sessions; SIGTERM would wait until every client has left
+
+    @property
+    def home(self) -> Path:
+        return self.folder.resolve() / "data"
+
+    @property
+    def address(self) -> str:
+        return urlsplit(self.endpoints.database).netloc.rpartition("@")[2]
+
+    def prepare(self) -> None:
+        if not self.folder.exists():
+            self._initialise()
+        while is_inhabited(self.home, by="postgres"):
+            time.sleep(0.05)  # children of a killed server are still ending
+        # Its own check takes a killed server that nobody has asked for its end (a zombie) for a running one.
+        (self.home / "postmaster.pid").unlink(missing_ok=True)
+
+    def _initialise(self) -> None:
+        """initdb in a folder that the account can reach, which gets its name when it is whole."""
+        place = self.folder.with_name("postgres.partial")
+        elsewhere = not may_enter(place.parent, self.account())
+        if elsewhere:
+            place = Path(tempfile.mkdtemp(prefix="longtake-postgres-", dir="/var/tmp"))
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(mode=0o700)
+        password = place / "password"
+        write_private(password, str(urlsplit(self.endpoints.database).password))
+        for path in (place, password) if self.account() else ():
+            shutil.chown(path, self.account()["user"])
+        options = ["--username=longtake", f"--pwfile={password}", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8"]
+        run_once([str(install.postgres_programs() / "initdb"), *options, "-D", str(place / "data")], cwd="/", **self.account())
+        password.unlink()
+        self.folder.symlink_to(place) if elsewhere else place.rename(self.folder)
+
+    def command(self) -> list[str]:
+        host, port = self.address.split(":")
+        settings = ["-c", f"listen_addresses={host}", "-c", f"port={port}", "-c", "unix_socket_directories="]
+        return [str(install.postgres_programs() / "postgres"), "-D", str(self.home), *settings]
+
+    def account(self) -> dict[str, Any]:
+        if os.geteuid() != 0:
+            return {}
+        try:
+            user = pwd.getpwnam("postgres")
+        except KeyError as error:
+            raise install.NotInstalled("PostgreSQL refuses to run as root, and there is no account 'postgres' to run it as") from error
+        return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+
+    def greet(self) -> None:
+        import psycopg
+
+        server = self.endpoints.database.replace("+psycopg", "").rpartition("/")[0]
+        try:
+            with psycopg.connect(f"{server}/postgres", autocommit=True, connect_timeout=5) as connection:
+                if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
+                    connection.execute(f"CREATE DATABASE {DATABASE}")
+        except psycopg.OperationalError as error:
+            raise NotReady(str(error)) from error
+
+
+def somebody_listens(address: str) -> None:
+    host, port = address.split(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except OSError as error:
+        raise NotReady(f"nobody listens on {address}") from error
+
+
+def is_inhabited(folder: Path, by: str) -> bool:
+    """Whether a program of that name has the folder as its working folder."""
+    pids = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+    return any(where(pid, "cwd") == folder and where(pid, "exe").name == by for pid in pids)
+
+
+def where(pid: int, what: str) -> Path:
+    """A process's `cwd` or `exe`; no path for one that ended, also when nobody has asked for its end yet, and for somebody else's."""
+    try:
+        return Path(f"/proc/{pid}/{what}").readlink()
+    except OSError:
+        return Path()
+
+
+def may_enter(folder: Path, account: dict[str, Any]) -> bool:
+    """Whether a process of that account can reach what lies in the folder."""
+    return subprocess.run(["test", "-x", str(folder.resolve())], cwd="/", **account).returncode == 0
+
+
+def write_private(path: Path, text: str) -> None:
+    """For nobody else's eyes, from its first byte on."""
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(text, "utf-8")
+
+
+def run_once(command: list[str], **how: Any) -> None:
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **how)
+    if done.returncode != 0:
+        raise install.NotInstalled(f"`{' '.join(command)}` ended with {done.returncode}:\n{done.stdout.strip()}")
