@@ -64,6 +64,10 @@ class Blobs(Protocol):
         """Keys that begin with `prefix`, sorted."""
         ...
 
+    def stored(self, prefix: str) -> Iterator[Stored]:
+        """What lies below `prefix`, in the order of the keys."""
+        ...
+
     def delete(self, key: str) -> None: ...
 
 

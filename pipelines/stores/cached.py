@@ -55,6 +55,9 @@ class CachedBlobs:
     def keys(self, prefix: str) -> Iterator[str]:
         return self.far.keys(prefix)
 
+    def stored(self, prefix: str) -> Iterator[Stored]:
+        return self.far.stored(prefix)
+
     def delete(self, key: str) -> None:
         self.near.delete(key)
         self.far.delete(key)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pipelines.interfaces import Stored, StoreUnavailable, Stream
@@ -62,6 +62,11 @@ class FolderBlobs:
         base = self.root / prefix.rpartition("/")[0]
         found = (Path(folder, name).relative_to(self.root).as_posix() for folder, _, names in os.walk(base) for name in names)
         yield from sorted(key for key in found if key.startswith(prefix) and not key.rpartition("/")[2].startswith(UNFINISHED))
+
+    def stored(self, prefix: str) -> Iterator[Stored]:
+        for key in self.keys(prefix):
+            with suppress(KeyError, FileNotFoundError):  # taken away meanwhile
+                yield self.stat(key)
 
     def delete(self, key: str) -> None:
         self._path(key).unlink(missing_ok=True)
