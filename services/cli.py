@@ -12,6 +12,7 @@ import typer
 from services.answering import Exit, JsonOption, ProviderOption, StoreOption, answers
 from services.cli_asking import asking
 from services.cli_spots import spots
+from services.cli_streams import streams
 from services.cli_systems import models
 from services.cli_training import training
 
@@ -230,6 +231,7 @@ app.add_typer(asking)
 app.add_typer(training)
 app.add_typer(models, name="models")
 app.add_typer(spots, name="spots")
+app.add_typer(streams, name="stream")
 
 
 @models.command("list", short_help="Show every model, and whether it is ready.")
