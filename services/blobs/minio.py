@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -216,4 +217,5 @@ def _reason(error: Exception) -> str:
         return _reason(inner)
     if isinstance(error, InvalidResponseError):
         return "what is there does not speak S3"
-    return str(error).rpartition(": ")[2].splitlines()[0] if str(error) else type(error).__name__
+    words = str(error).rpartition(": ")[2].splitlines() or [type(error).__name__]
+    return re.sub(r"^\[Errno -?\d+\] ", "", words[0])

@@ -6,9 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from deploy.local.servers import Servers
 from pipelines.interfaces import Blobs
 from pipelines.stores.cached import CachedBlobs
 from pipelines.stores.folder import FolderBlobs
+from services.blobs.minio import MinioBlobs
+from tests.servers import Bucket
+
+
+@pytest.fixture
+def bucket(servers: Servers, minio: Bucket) -> MinioBlobs:
+    return MinioBlobs(servers.s3, minio.name, "some/where/", servers.s3_access_key, servers.s3_secret_key)
 
 
 @pytest.fixture(params=["folder", "cached", pytest.param("minio", marks=pytest.mark.servers)])
