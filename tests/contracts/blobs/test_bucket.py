@@ -168,7 +168,7 @@ def rules(bucket: MinioBlobs) -> dict[str, tuple[str, int]]:
     found = client_of(bucket).get_bucket_lifecycle(bucket.bucket)
     assert found is not None
     return {
-        str(r.rule_id): (str(r.rule_filter and r.rule_filter.prefix), int(r.expiration and r.expiration.days or 0)) for r in found.rules
+        str(r.rule_id): (str(r.rule_filter and r.rule_filter.prefix), int((r.expiration and r.expiration.days) or 0)) for r in found.rules
     }
 
 
