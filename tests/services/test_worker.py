@@ -1,0 +1,282 @@
+"""What a worker promises, on the broker in memory."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from pipelines.interfaces import FilmChanged, StoreUnavailable, UnreadableVideo
+from services.dead_letters import DEAD_LETTERS, letters, named, replay
+from services.messages import Features, Memories, Request, decode, encode
+from services.topics.base import BrokerUnavailable, Delivery, Record
+from services.topics.memory import MemoryTopics
+from services.worker import Alone, Out, Rules, Worker, identity
+
+IN, OUT = "in", "out"
+SOON_S = 20.0
+
+
+class Counts:
+    """Attempts that outlive workers, not the test."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[tuple[str, str]] = Counter()
+        self.lock = threading.Lock()
+
+    def begin(self, stage: str, message_id: str) -> int:
+        with self.lock:
+            self.counts[stage, message_id] += 1
+            return self.counts[stage, message_id]
+
+    def count(self, stage: str, message_id: str) -> int:
+        return self.counts[stage, message_id]
+
+    def settle(self, stage: str, message_id: str) -> None:
+        with self.lock:
+            self.counts.pop((stage, message_id), None)
+
+
+@dataclass
+class Doing:
+    """A stage that does what the test says and passes the video's id on."""
+
+    act: Callable[[str], None]
+    name: str = "doing"
+    topic: str = IN
+    seen: list[str] = field(default_factory=list)
+
+    def __call__(self, delivery: Delivery) -> Iterator[Out]:
+        message = decode(delivery, Features)
+        self.seen.append(message.video_id)
+        self.act(message.video_id)
+        yield Out(OUT, Memories(message.request, message.video_id))
+
+
+@pytest.fixture
+def topics() -> MemoryTopics:
+    broker = MemoryTopics()
+    broker.ensure({IN: 4, OUT: 4, DEAD_LETTERS: 1})
+    return broker
+
+
+def features(name: str) -> Record:
+    return encode(Features(Request(f"s3://b/{name}.mp4"), name), "test")
+
+
+def outcome(topics: MemoryTopics) -> list[str]:
+    return sorted(decode(delivery, Memories).video_id for delivery in topics.scan(OUT))
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + SOON_S
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to pass"
+        time.sleep(0.01)
+
+
+def worked(topics: MemoryTopics, stage: Doing, counts: Counts | None = None, **rules: float) -> Worker:
+    """Run a worker until nothing is left to do."""
+    worker = Worker([stage], topics, counts or Counts(), Rules(**rules))  # type: ignore[arg-type]
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    try:
+        until(lambda: topics.lag([IN], "longtake.doing") == 0 or not thread.is_alive())
+    finally:
+        worker.stop()
+        thread.join(SOON_S)
+    return worker
+
+
+def test_what_comes_in_goes_out_and_is_committed(topics: MemoryTopics):
+    topics.put(IN, [features(name) for name in "abcdef"])
+
+    worker = worked(topics, Doing(lambda name: None), slots=3)
+
+    assert outcome(topics) == list("abcdef")
+    assert (worker.tally.done, worker.tally.dead) == (6, 0)
+    assert letters(topics) == []
+
+
+def test_what_cannot_be_read_is_a_dead_letter_at_once_and_stops_nobody(topics: MemoryTopics):
+    def act(name: str) -> None:
+        if name == "broken":
+            raise UnreadableVideo("broken.mp4 is not a video")
+
+    topics.put(IN, [features(name) for name in ("a", "broken", "b")])
+    stage = Doing(act)
+
+    worked(topics, stage)
+
+    [letter] = letters(topics)
+    assert outcome(topics) == ["a", "b"]
+    assert stage.seen.count("broken") == 1
+    assert (letter.topic, letter.key, letter.reason) == (IN, "broken", "broken.mp4 is not a video")
+    assert (letter.told["stage"], letter.told["exception"], letter.told["attempts"]) == (
+        "doing", "pipelines.interfaces.UnreadableVideo", "1",
+    )  # fmt: skip
+    assert letter.value == features("broken").value
+    assert letter.headers["ce_type"] == "longtake.features.v1"
+
+
+def test_a_store_that_is_away_for_a_while_costs_time_only(topics: MemoryTopics):
+    failures = iter([StoreUnavailable("away"), BrokerUnavailable("away")])
+
+    def act(name: str) -> None:
+        for error in failures:
+            raise error
+
+    topics.put(IN, [features("a")])
+    counts = Counts()
+    stage = Doing(act)
+
+    worker = worked(topics, stage, counts)
+
+    assert (outcome(topics), stage.seen) == (["a"], ["a"] * 3)
+    assert worker.tally.retried == 2
+    assert counts.counts == {}
+
+
+def test_a_store_that_stays_away_ends_the_patience(topics: MemoryTopics):
+    def act(name: str) -> None:
+        raise StoreUnavailable("the store x does not answer")
+
+    topics.put(IN, [features("a")])
+
+    worked(topics, Doing(act), patience_s=0.0)
+
+    assert [letter.reason for letter in letters(topics)] == ["the store x does not answer"]
+
+
+def test_a_bug_is_tried_again_and_then_told_with_its_trace(topics: MemoryTopics):
+    def act(name: str) -> None:
+        raise ZeroDivisionError("division by zero")
+
+    topics.put(IN, [features("a")])
+    stage = Doing(act)
+
+    worked(topics, stage, max_attempts=2)
+
+    [letter] = letters(topics)
+    assert len(stage.seen) == 2
+    assert (letter.told["exception"], letter.told["attempts"]) == ("builtins.ZeroDivisionError", "2")
+    assert "in act" in letter.told["stacktrace"]
+
+
+def test_a_message_that_ended_the_process_too_often_is_not_tried_again(topics: MemoryTopics):
+    record = features("killer")
+    topics.put(IN, [record])
+    counts = Counts()
+    counts.counts["doing", record.headers["ce_id"]] = 5
+    stage = Doing(lambda name: None)
+
+    worked(topics, stage, counts)
+
+    assert stage.seen == []
+    assert [letter.reason for letter in letters(topics)] == ["it ended the process 5 times while it was worked on"]
+    assert counts.counts == {}  # sent again, it has all its attempts again
+
+
+def test_attempts_are_counted_before_the_work(topics: MemoryTopics):
+    counts = Counts()
+    record = features("a")
+    during: list[int] = []
+
+    topics.put(IN, [record])
+    worked(topics, Doing(lambda name: during.append(counts.count("doing", record.headers["ce_id"]))), counts)
+
+    assert during == [1]
+
+
+def test_a_film_that_changed_is_nobodys_fault(topics: MemoryTopics):
+    def act(name: str) -> None:
+        raise FilmChanged("a.mp4 was replaced")
+
+    topics.put(IN, [features("a")])
+
+    worked(topics, Doing(act))
+
+    assert (outcome(topics), letters(topics)) == ([], [])
+
+
+def test_what_is_no_message_of_ours_is_told_in_words(topics: MemoryTopics):
+    newer = {"ce_type": "longtake.features.v2"}
+    topics.put(IN, [Record("k", b"\xff\x00", {}), Record("k", b"{}", newer), Record("k", b'{"request": 1}', {}), features("a")])
+
+    worked(topics, Doing(lambda name: None))
+
+    reasons = sorted(letter.reason for letter in letters(topics))
+    assert outcome(topics) == ["a"]
+    assert len(reasons) == 3
+    assert any("written for a newer Longtake" in reason for reason in reasons)
+    assert any(reason.startswith("request") for reason in reasons)
+
+
+def test_a_dead_letter_sent_again_is_done_and_marked(topics: MemoryTopics):
+    broken = {"on": True}
+
+    def act(name: str) -> None:
+        if broken["on"]:
+            raise UnreadableVideo("not yet")
+
+    topics.put(IN, [features("a")])
+    worked(topics, Doing(act))
+    broken["on"] = False
+
+    replay(topics, named(topics, letters(topics)[0].id[:6]))
+    worked(topics, Doing(act))
+
+    assert outcome(topics) == ["a"]
+    [letter] = letters(topics)
+    assert letter.replayed_at
+
+
+def test_stopping_gives_back_what_waits_for_a_store(topics: MemoryTopics):
+    tried = threading.Event()
+
+    def act(name: str) -> None:
+        tried.set()
+        raise StoreUnavailable("away")
+
+    topics.put(IN, [features("a")])
+    worker = Worker([Doing(act)], topics, Counts())
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    assert tried.wait(SOON_S)
+    worker.stop()
+    thread.join(SOON_S)
+
+    assert topics.lag([IN], "longtake.doing") == 1
+    worked(topics, Doing(lambda name: None))
+    assert outcome(topics) == ["a"]
+
+
+def test_what_was_tried_before_is_worked_on_alone():
+    alone, inside, most = Alone(), [0], [0]
+
+    def enter(together: bool) -> None:
+        with alone.shared(together):
+            inside[0] += 1
+            most[0] = max(most[0], inside[0] if not together else 0)
+            time.sleep(0.01)
+            inside[0] -= 1
+
+    threads = [threading.Thread(target=enter, args=(number % 3 != 0,)) for number in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(SOON_S)
+
+    assert (inside, most) == ([0], [1])
+
+
+def test_the_same_message_has_the_same_identity_with_and_without_our_headers():
+    record = features("a")
+    bare = Record(record.key, record.value, {})
+
+    assert identity(Delivery(IN, 0, 0, 0, record)) == record.headers["ce_id"]
+    assert identity(Delivery(IN, 0, 7, 9, bare)) == identity(Delivery(IN, 3, 1, 0, bare))
