@@ -20,8 +20,7 @@ EXAMPLES = """examples:
   python -m deploy.local start --json | jq .s3     the same as one JSON document, secrets included
   python -m deploy.local stop --only minio         one server away, as in an outage; `start --only minio` brings it back
   python -m deploy.local status                    which run, and where their logs are
-  python -m deploy.local stop                      all of them; starting again finds the same data
-  rm -r .longtake/servers                          after stop: forget data, ports and credentials"""
+  python -m deploy.local stop                      all of them; starting again finds the same data (stop --remove: does not)"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,6 +40,10 @@ def parser() -> argparse.ArgumentParser:
     stop = commands.add_parser("stop", help="end them cleanly; killed after 30 s")
     status = commands.add_parser("status", help="which run; exit code 4 unless all do")
     commands.add_parser("install", help="only get the programs")
+    stop.add_argument(
+        "--at-end-of-input", action="store_true", help="first wait until standard input closes, as it does when its writer dies"
+    )
+    stop.add_argument("--remove", action="store_true", help="afterwards remove the folder: data, ports and credentials")
     for command in (start, stop, status):
         command.add_argument("--data", type=Path, default=DATA, metavar="DIR", help=f"the servers' folder (default {DATA})")
     for command in (start, stop):
@@ -52,13 +55,15 @@ def parser() -> argparse.ArgumentParser:
 
 def run(asked: argparse.Namespace) -> int:
     if asked.command == "install":
-        install.kafka().installed()
-        install.minio().installed()
+        install.kafka()
+        install.minio()
         print("\n".join(f"{name} {version}" for name, version in install.versions().items()))
         return 0
     servers = Servers(asked.data)
     if asked.command == "stop":
-        servers.stop(*asked.only)
+        if asked.at_end_of_input:
+            sys.stdin.read()
+        servers.remove() if asked.remove else servers.stop(*asked.only)
         return 0
     if asked.command == "start":
         servers.start(*asked.only)

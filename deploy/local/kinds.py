@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 import secrets
 import shutil
 import signal
@@ -12,6 +11,7 @@ import subprocess
 import tempfile
 import time
 import urllib.request
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
@@ -20,9 +20,8 @@ from urllib.parse import urlsplit
 
 from deploy.local import install
 
-OBJECTS_TOPIC = "longtake.objects"  # where the bucket's events go
+OBJECTS_TOPIC = "longtake.objects"  # where buckets' events go
 BUCKET_EVENTS = "arn:minio:sqs::MAIN:kafka"  # what a bucket's notification names to send them there
-DATABASE = "longtake"
 
 
 class NotReady(Exception):
@@ -43,7 +42,7 @@ class Endpoints:
     @classmethod
     def chosen(cls) -> Endpoints:
         kafka, controller, s3, postgres = (f"127.0.0.1:{port}" for port in free_ports(4))
-        database = f"postgresql+psycopg://longtake:{secrets.token_urlsafe(24)}@{postgres}/{DATABASE}"
+        database = f"postgresql+psycopg://longtake:{secrets.token_urlsafe(24)}@{postgres}/longtake"
         return cls(kafka, controller, f"http://{s3}", secrets.token_hex(10), secrets.token_urlsafe(30), database)
 
 
@@ -64,7 +63,7 @@ def free_ports(count: int) -> list[int]:
 
 @dataclass(frozen=True)
 class Server:
-    """One server of a data folder. `home` is its working folder, by which its processes are known."""
+    """One server of a data folder."""
 
     folder: Path
     endpoints: Endpoints
@@ -72,12 +71,8 @@ class Server:
 
     @property
     def home(self) -> Path:
+        """Its working folder, by which its processes are known."""
         return self.folder
-
-    @property
-    def address(self) -> str:
-        """`host:port`."""
-        raise NotImplementedError
 
     def prepare(self) -> None:
         """Before each start: make the data where there is none yet."""
@@ -100,10 +95,6 @@ class Server:
 
 
 class Kafka(Server):
-    @property
-    def address(self) -> str:
-        return self.endpoints.kafka
-
     def prepare(self) -> None:
         self.folder.mkdir(mode=0o700, exist_ok=True)
         settings = Template((install.HERE / "kafka.properties").read_text("utf-8"))
@@ -111,49 +102,38 @@ class Kafka(Server):
         (self.folder / "kafka.properties").write_text(filled, "utf-8")
         if not (self.folder / "log" / "meta.properties").exists():
             cluster = f"--cluster-id={secrets.token_urlsafe(16)}"
-            run_once([*self._java(), "kafka.tools.StorageTool", "format", cluster, "-c", "kafka.properties"], cwd=self.folder)
-
-    def _java(self) -> list[str]:
-        log = f"-Dlog4j2.configurationFile={install.HERE / 'log4j2.properties'}"
-        # Few clients: the plain collector takes less memory and starts sooner.
-        options = ["-Xmx512m", "-XX:+UseSerialGC", "-XX:-UsePerfData", log]
-        return ["java", *options, "-cp", f"{install.kafka().installed() / 'libs'}/*"]
+            install.run([*self._java(), "kafka.tools.StorageTool", "format", cluster, "-c", "kafka.properties"], cwd=self.folder)
 
     def command(self) -> list[str]:
         return [*self._java(), "kafka.Kafka", "kafka.properties"]
 
+    def _java(self) -> list[str]:
+        log = f"-Dlog4j2.configurationFile={install.HERE / 'log4j2.properties'}"
+        # Few clients: the plain collector takes less memory and starts sooner.
+        return ["java", "-Xmx512m", "-XX:+UseSerialGC", "-XX:-UsePerfData", log, "-cp", f"{install.kafka()}/*"]
+
     def greet(self) -> None:
         from kafka import KafkaAdminClient
         from kafka.admin import NewTopic
-        from kafka.errors import KafkaError, TopicAlreadyExistsError
+        from kafka.errors import KafkaError
 
-        somebody_listens(self.address)  # a Kafka client that finds nobody tries on for seconds
         try:
-            admin = KafkaAdminClient(bootstrap_servers=self.address, bootstrap_timeout_ms=5000, request_timeout_ms=10000)
-            try:
+            with closing(KafkaAdminClient(bootstrap_servers=self.endpoints.kafka, bootstrap_timeout_ms=500)) as admin:
                 if OBJECTS_TOPIC not in admin.list_topics():
                     admin.create_topics([NewTopic(OBJECTS_TOPIC, num_partitions=4, replication_factor=1)], wait_for_metadata=True)
-            except TopicAlreadyExistsError:
-                pass
-            finally:
-                admin.close()
         except KafkaError as error:
             raise NotReady(str(error)) from error
 
 
 class Minio(Server):
-    @property
-    def address(self) -> str:
-        return urlsplit(self.endpoints.s3).netloc
-
     def prepare(self) -> None:
         for part in ("", "objects", "events", "certificates"):
             (self.folder / part).mkdir(mode=0o700, exist_ok=True)
 
     def command(self) -> list[str]:
         # Certificates would be looked for, and a folder made, in the person's own home.
-        options = ["--quiet", "--certs-dir", str(self.folder / "certificates"), "--address", self.address]
-        return [str(install.minio().installed() / "minio"), "server", *options, str(self.folder / "objects")]
+        options = ["--quiet", "--certs-dir", "certificates", "--address", urlsplit(self.endpoints.s3).netloc]
+        return [str(install.minio()), "server", *options, "objects"]
 
     def environment(self) -> dict[str, str]:
         return {
@@ -181,10 +161,6 @@ class Postgres(Server):
     def home(self) -> Path:
         return self.folder.resolve() / "data"
 
-    @property
-    def address(self) -> str:
-        return urlsplit(self.endpoints.database).netloc.rpartition("@")[2]
-
     def prepare(self) -> None:
         if not self.folder.exists():
             self._initialise()
@@ -195,53 +171,40 @@ class Postgres(Server):
 
     def _initialise(self) -> None:
         """initdb in a folder that the account can reach, which gets its name when it is whole."""
-        place = self.folder.with_name("postgres.partial")
-        elsewhere = not may_enter(place.parent, self.account())
-        if elsewhere:
+        place, account = self.folder.with_name("postgres.partial"), self.account()
+        reachable = subprocess.run(["test", "-x", str(place.parent)], cwd="/", **account).returncode == 0
+        if not reachable:
             place = Path(tempfile.mkdtemp(prefix="longtake-postgres-", dir="/var/tmp"))
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(mode=0o700)
         password = place / "password"
         write_private(password, str(urlsplit(self.endpoints.database).password))
-        for path in (place, password) if self.account() else ():
-            shutil.chown(path, self.account()["user"])
+        for path in (place, password) if account else ():
+            shutil.chown(path, account["user"])
         options = ["--username=longtake", f"--pwfile={password}", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8"]
-        run_once([str(install.postgres_programs() / "initdb"), *options, "-D", str(place / "data")], cwd="/", **self.account())
+        install.run([str(install.postgres() / "initdb"), *options, "-D", str(place / "data")], cwd="/", **account)
         password.unlink()
-        self.folder.symlink_to(place) if elsewhere else place.rename(self.folder)
+        place.rename(self.folder) if reachable else self.folder.symlink_to(place)
 
     def command(self) -> list[str]:
-        host, port = self.address.split(":")
-        settings = ["-c", f"listen_addresses={host}", "-c", f"port={port}", "-c", "unix_socket_directories="]
-        return [str(install.postgres_programs() / "postgres"), "-D", str(self.home), *settings]
+        database = urlsplit(self.endpoints.database)
+        settings = ["-c", f"listen_addresses={database.hostname}", "-c", f"port={database.port}", "-c", "unix_socket_directories="]
+        return [str(install.postgres() / "postgres"), "-D", str(self.home), *settings]
 
     def account(self) -> dict[str, Any]:
-        if os.geteuid() != 0:
-            return {}
-        try:
-            user = pwd.getpwnam("postgres")
-        except KeyError as error:
-            raise install.NotInstalled("PostgreSQL refuses to run as root, and there is no account 'postgres' to run it as") from error
-        return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+        """Not root, which it refuses: the account that Debian's package makes for it."""
+        return {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
 
     def greet(self) -> None:
         import psycopg
 
-        server = self.endpoints.database.replace("+psycopg", "").rpartition("/")[0]
+        server, _, name = self.endpoints.database.replace("+psycopg", "").rpartition("/")
         try:
             with psycopg.connect(f"{server}/postgres", autocommit=True, connect_timeout=5) as connection:
-                if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
-                    connection.execute(f"CREATE DATABASE {DATABASE}")
+                if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
+                    connection.execute(f"CREATE DATABASE {name}")
         except psycopg.OperationalError as error:
             raise NotReady(str(error)) from error
-
-
-def somebody_listens(address: str) -> None:
-    host, port = address.split(":")
-    try:
-        socket.create_connection((host, int(port)), timeout=5).close()
-    except OSError as error:
-        raise NotReady(f"nobody listens on {address}") from error
 
 
 def is_inhabited(folder: Path, by: str) -> bool:
@@ -258,19 +221,8 @@ def where(pid: int, what: str) -> Path:
         return Path()
 
 
-def may_enter(folder: Path, account: dict[str, Any]) -> bool:
-    """Whether a process of that account can reach what lies in the folder."""
-    return subprocess.run(["test", "-x", str(folder.resolve())], cwd="/", **account).returncode == 0
-
-
 def write_private(path: Path, text: str) -> None:
     """For nobody else's eyes, from its first byte on."""
     path.unlink(missing_ok=True)
     path.touch(mode=0o600)
     path.write_text(text, "utf-8")
-
-
-def run_once(command: list[str], **how: Any) -> None:
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **how)
-    if done.returncode != 0:
-        raise install.NotInstalled(f"`{' '.join(command)}` ended with {done.returncode}:\n{done.stdout.strip()}")

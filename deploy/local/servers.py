@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -48,8 +49,7 @@ class Servers:
         self.endpoints = Endpoints(**{field.name: known[field.name] for field in fields(Endpoints)})
         self.kafka = self.endpoints.kafka  # host:port
         self.s3 = self.endpoints.s3  # URL
-        self.s3_access_key = self.endpoints.s3_access_key
-        self.s3_secret_key = self.endpoints.s3_secret_key
+        self.s3_access_key, self.s3_secret_key = self.endpoints.s3_access_key, self.endpoints.s3_secret_key
         self.database = self.endpoints.database  # SQLAlchemy URL of an empty database; its user may create others
 
     @classmethod
@@ -58,7 +58,11 @@ class Servers:
         """All of them until the block or this process ends; without a folder, in one that is removed afterwards."""
         servers = cls(folder or tempfile.mkdtemp(prefix="longtake-servers-"))
         servers.folder.chmod(0o711)
-        with ended_with_us(servers.folder, remove=folder is None):
+        # Beside us waits a process that stops them when its standard input closes: at the end of the block, or of us. The kernel's
+        # own signal for that, PR_SET_PDEATHSIG, comes when the starting thread ends; a test may start one in a thread.
+        watch = [sys.executable, "-m", "deploy.local", "stop", "--at-end-of-input", "--data", str(servers.folder)]
+        watch += [] if folder else ["--remove"]
+        with subprocess.Popen(watch, cwd=install.HERE.parents[1], stdin=subprocess.PIPE, start_new_session=True):
             servers.start()
             yield servers
 
@@ -88,6 +92,12 @@ class Servers:
         with locked(self.folder / ".lock"):
             self._end({name: self._server(name).stop_signal for name in names or reversed(list(KINDS))})
 
+    def remove(self) -> None:
+        """Stop them, and forget data, ports and credentials."""
+        self.stop()
+        shutil.rmtree((self.folder / "postgres").resolve(), ignore_errors=True)  # elsewhere where its account could not reach the folder
+        shutil.rmtree(self.folder)
+
     def kill(self, *names: str) -> None:
         """End those named, or all, as a crash would."""
         with locked(self.folder / ".lock"):
@@ -109,7 +119,7 @@ class Servers:
 
     def _launch(self, name: str) -> None:
         server, log = self._server(name), self.log(name)
-        say(f"starting {name} on {server.address}")
+        say(f"starting {name}")
         server.prepare()
         log.parent.mkdir(mode=0o700, exist_ok=True)
         with log.open("ab") as written:
@@ -137,7 +147,7 @@ class Servers:
             else:
                 return
         tail = "\n".join(self.log(name).read_text("utf-8", "replace").splitlines()[-15:])
-        raise ServerFailed(f"{name} did not come up on {self._server(name).address}: {trouble}. The end of {self.log(name)}:\n{tail}")
+        raise ServerFailed(f"{name} did not come up: {trouble}. The end of {self.log(name)}:\n{tail}")
 
     def _end(self, signals: dict[str, signal.Signals]) -> None:
         running = {name: pid for name in signals if (pid := self.pid(name))}
@@ -157,14 +167,3 @@ class Servers:
 def send(what: signal.Signals, pid: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, what)
-
-
-@contextlib.contextmanager
-def ended_with_us(folder: Path, *, remove: bool) -> Iterator[None]:
-    """Beside us waits a process that ends the folder's servers when its standard input closes: at the end of the block, or of us.
-
-    The kernel's own signal for that, PR_SET_PDEATHSIG, comes when the starting thread ends; a test may start one in a thread.
-    """
-    command = [sys.executable, "-m", "deploy.local.watchdog", str(folder), "remove" if remove else "keep"]
-    with subprocess.Popen(command, cwd=install.ROOT, stdin=subprocess.PIPE, start_new_session=True):
-        yield
