@@ -28,7 +28,7 @@ def measure_blocks(
     on_frame hears the time of every frame looked at, in seconds: a sign of life within a block.
     """
     start_s, end_s = blocks.start * BLOCK_S - OVERLAP_S, blocks.stop * BLOCK_S + OVERLAP_S
-    gather = _Gather(plan)
+    gather = Gather(plan)
     pending = iter(blocks)
     block = next(pending)
     for shown in shown_frames(path, index, max(0.0, start_s), end_s):
@@ -41,11 +41,11 @@ def measure_blocks(
         yield last, measure_pictures(gather.block(last))
 
 
-class _Gather:
-    """Small pictures of the current block and the overlap around it, nothing older."""
+class Gather:
+    """Small pictures of the current block and the overlap around it, nothing older. block_s: how long a block is."""
 
-    def __init__(self, plan: DecodePlan) -> None:
-        self.plan = plan
+    def __init__(self, plan: DecodePlan, block_s: float = BLOCK_S) -> None:
+        self.plan, self.block_s = plan, block_s
         self.sampled: dict[str, Pictures] = {n: p for n in ("grey", "colour", "detail", *NETS) if (p := getattr(plan, n)) is not None}
         self.small = Scaler(*plan.every_px, "yuv420p", Interpolation.AREA)
         self.scalers = {name: Scaler(p.width_px, p.height_px, p.pixel_format, Interpolation.AREA) for name, p in self.sampled.items()}
@@ -66,7 +66,7 @@ class _Gather:
 
     def block(self, number: int) -> BlockPictures:
         """Hand out block `number` and forget what the next one does not need."""
-        start_s, end_s = number * BLOCK_S, (number + 1) * BLOCK_S
+        start_s, end_s = number * self.block_s, (number + 1) * self.block_s
         used = [f for f in self._since(start_s - OVERLAP_S) if f[0] < end_s + OVERLAP_S]
         times = np.array([f[0] for f in used])
         first, last = np.searchsorted(times, [start_s, end_s])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -67,14 +67,25 @@ def sound_blocks(path: FilmFile, blocks: range) -> Iterator[tuple[int, dict[str,
     """(number, series) of each block in order, from one pass over the file; the same values as `measure_sound` alone."""
     spans = ((n * BLOCK_S - OVERLAP_S, (n + 1) * BLOCK_S + OVERLAP_S) for n in blocks)
     for number, heard in zip(blocks, _stretches(path, spans, with_loudness=True), strict=False):
-        start_s, end_s = number * BLOCK_S, (number + 1) * BLOCK_S
-        if heard is None or heard.ended_s <= start_s:
-            yield number, {}
-            continue
-        gaps = _clipped(heard.gaps, start_s, min(end_s, heard.ended_s))
-        sound = BlockSound(start_s, min(end_s, heard.ended_s), heard.start_s, heard.samples, heard.loudness)
-        told = Series(np.array([g.start_s for g in gaps], np.float64), np.array([g.end_s for g in gaps], np.float64))
-        yield number, measure_block_sound(sound) | {"sound.gap": told}
+        yield number, _measured(heard, number * BLOCK_S, (number + 1) * BLOCK_S)
+
+
+def measure_sound_piece(path: FilmFile, start_s: float, end_s: float, origin: Callable[[Fraction], Fraction]) -> dict[str, Series]:
+    """The same series of `[start_s, end_s)`, whole seconds, of a stream of which `path` holds a piece, read from its beginning.
+
+    origin: tells, of where the piece starts on its container's axis, where the stream's clock begins there.
+    """
+    spans = iter([(start_s - OVERLAP_S, end_s + OVERLAP_S)])
+    return _measured(next(_stretches(path, spans, with_loudness=True, origin=origin)), start_s, end_s)
+
+
+def _measured(heard: _Heard | None, start_s: float, end_s: float) -> dict[str, Series]:
+    if heard is None or heard.ended_s <= start_s:
+        return {}
+    gaps = _clipped(heard.gaps, start_s, min(end_s, heard.ended_s))
+    sound = BlockSound(start_s, min(end_s, heard.ended_s), heard.start_s, heard.samples, heard.loudness)
+    told = Series(np.array([g.start_s for g in gaps], np.float64), np.array([g.end_s for g in gaps], np.float64))
+    return measure_block_sound(sound) | {"sound.gap": told}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +99,13 @@ class _Heard:
     gaps: list[TimeSpan]
 
 
-def _stretches(path: FilmFile, spans: Iterator[tuple[float, float]], *, with_loudness: bool) -> Iterator[_Heard | None]:
-    """The sound of each span (ascending, they may overlap), None where the file has no sound stream."""
+def _stretches(
+    path: FilmFile, spans: Iterator[tuple[float, float]], *, with_loudness: bool, origin: Callable[[Fraction], Fraction] | None = None
+) -> Iterator[_Heard | None]:
+    """The sound of each span (ascending, they may overlap), None where the file has no sound stream.
+
+    origin: of the piece of a stream that `path` is; None where it is a whole of its own.
+    """
     wanted = list(spans)
     if not wanted:
         return
@@ -99,23 +115,29 @@ def _stretches(path: FilmFile, spans: Iterator[tuple[float, float]], *, with_lou
             yield from (None for _ in wanted)
             return
         active: list[_Stretch] = []
-        for packet, start_s, end_s in _timed_packets(container, stream, wanted[0][0]):
+        begin_s = float(origin(origin_s(container)) if origin else origin_s(container))
+        for packet, start_s, end_s in _timed_packets(container, stream, -math.inf if origin else wanted[0][0], begin_s):
             while wanted and end_s > wanted[0][0] - WARM_UP_S:
-                active.append(_Stretch(stream, float(origin_s(container)), wanted.pop(0), with_loudness))
+                active.append(_Stretch(stream, begin_s, wanted.pop(0), with_loudness))
             while active and start_s >= active[0].end_s:
                 yield active.pop(0).finish(goes_on=True)
             if not active and not wanted:
                 return
             for stretch in active:
                 stretch.feed(packet)
-        active += [_Stretch(stream, float(origin_s(container)), span, with_loudness) for span in wanted]
+        active += [_Stretch(stream, begin_s, span, with_loudness) for span in wanted]
         yield from (stretch.finish(goes_on=False) for stretch in active)
 
 
-def _timed_packets(container: InputContainer, stream: av.AudioStream, start_s: float) -> Iterator[tuple[_Packet, float, float]]:
-    """(packet, start_s, end_s) in file order from a little before `start_s` on; packets with a broken time left out."""
+def _timed_packets(
+    container: InputContainer, stream: av.AudioStream, start_s: float, begin_s: float
+) -> Iterator[tuple[_Packet, float, float]]:
+    """(packet, start_s, end_s) in file order from a little before `start_s` on; packets with a broken time left out.
+
+    begin_s: where 0 s lies on the container's axis.
+    """
     assert stream.time_base is not None
-    begin_s, tick_s = float(origin_s(container)), float(stream.time_base)  # Fractions cost more than decoding here
+    tick_s = float(stream.time_base)  # Fractions cost more than decoding here
     target_s = start_s - SEEK_LEAD_S
     if target_s > 0 and not GUESSED_TIMES & set(container.format.name.split(",")):
         found = _seek(container, stream, round((target_s + begin_s) / tick_s))
