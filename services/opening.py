@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.interfaces import StoreUnavailable
 
 if TYPE_CHECKING:  # `longtake doctor` asks for the folder where a library that the main path imports may be broken
+    from pipelines.stores.database import DatabaseResults
     from pipelines.watching import Store
 
 
@@ -20,7 +22,6 @@ def default_folder() -> Path:
 
 def open_store(where: str | None) -> Store:
     """A folder (made when missing), or a database URL; measurements of a database's videos lie in the default folder."""
-    from pipelines.stores.database import DatabaseResults
     from pipelines.stores.folder import FolderBlobs
     from pipelines.watching import Store
 
@@ -31,4 +32,16 @@ def open_store(where: str | None) -> Store:
     except OSError as error:
         raise StoreUnavailable(f"the store {folder} cannot be made: {error.strerror or error}") from error
     url = where if where is not None and is_url else f"sqlite:///{folder.resolve()}/findings.db"
-    return Store(FolderBlobs(folder.resolve() / "measured"), DatabaseResults(url))
+    return Store(FolderBlobs(folder.resolve() / "measured"), open_results(url))
+
+
+def open_results(url: str) -> DatabaseResults:
+    """The results in a database, brought up to date first. Raises StoreUnavailable."""
+    from pipelines.stores.connection import is_behind
+    from pipelines.stores.database import DatabaseResults
+
+    if is_behind(url) and find_spec("alembic") is not None:  # else tables are made where there are none, and refused where they are old
+        from services.migrations.upgrading import upgrade
+
+        upgrade(url)
+    return DatabaseResults(url)

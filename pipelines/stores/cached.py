@@ -84,7 +84,7 @@ class CachedBlobs:
             self._sweep()
 
     def _sweep(self) -> None:
-        copies = sorted(self._copies())
+        copies = sorted((copy.changed_at, copy.size, copy.key) for copy in self.near.stored(""))
         total = sum(size for _, size, _ in copies)
         if total <= self.budget_bytes * (1 - SWEEP_SHARE):
             return
@@ -93,12 +93,3 @@ class CachedBlobs:
                 break
             self.near.delete(key)
             total -= size
-
-    def _copies(self) -> Iterator[tuple[float, int, str]]:
-        """(last used, bytes, key); those that another process removes meanwhile are left out."""
-        for key in self.near.keys(""):
-            try:
-                told = (self.near.root / key).stat()
-            except FileNotFoundError:
-                continue
-            yield told.st_mtime, told.st_size, key

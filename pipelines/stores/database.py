@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,50 +15,11 @@ from model.video import TimeSpan
 from pipelines.corrections import Correction, corrected
 from pipelines.exports.report_json import finding_from_json, finding_to_json, report_from_json, report_to_json
 from pipelines.findings import Finding, Report
-from pipelines.interfaces import StoreUnavailable, WrongRequest
+from pipelines.interfaces import WrongRequest
+from pipelines.stores import tables
+from pipelines.stores.connection import Database, put_row
 
-_tables = sa.MetaData()
-_reports = sa.Table(
-    "reports",
-    _tables,
-    sa.Column("video_id", sa.String(64), primary_key=True),
-    sa.Column("digest", sa.String(16), primary_key=True),
-    sa.Column("source", sa.Text, nullable=False),
-    sa.Column("name", sa.Text, nullable=False),
-    sa.Column("status", sa.String(16), nullable=False),
-    sa.Column("saved_at", sa.String(32), nullable=False),
-    sa.Column("report", sa.Text, nullable=False),  # as found: corrections are laid over it when it is read
-)
-_findings = sa.Table(
-    "findings",
-    _tables,
-    sa.Column("id", sa.String(32), primary_key=True),
-    sa.Column("video_id", sa.String(64), nullable=False, index=True),
-    sa.Column("digest", sa.String(16), nullable=False),
-    sa.Column("source", sa.Text, nullable=False),
-    sa.Column("name", sa.Text, nullable=False),
-    sa.Column("task", sa.String(32), nullable=False, index=True),
-    sa.Column("kind", sa.String(32), nullable=False),
-    sa.Column("start_s", sa.Float, nullable=False),
-    sa.Column("end_s", sa.Float, nullable=False),
-    sa.Column("score", sa.Float, nullable=False),
-    sa.Column("label", sa.Text, nullable=False),
-    sa.Column("state", sa.String(16), nullable=False),
-    sa.Column("revision", sa.Integer, nullable=False),
-    sa.Column("finding", sa.Text, nullable=False),  # JSON, with its evidence
-)
-_corrections = sa.Table(
-    "corrections",
-    _tables,
-    sa.Column("row", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("finding_id", sa.String(32), nullable=False),
-    sa.Column("video_id", sa.String(64), nullable=False, index=True),
-    sa.Column("source", sa.Text, nullable=False),
-    sa.Column("revision", sa.Integer, nullable=False),
-    sa.Column("made_at", sa.String(32), nullable=False),
-    sa.Column("words", sa.Text, nullable=False),  # JSON: finding (as found), span, label, rejected, note
-)
-
+_reports, _findings, _corrections = tables.reports, tables.findings, tables.corrections
 BEYOND_S = 0.5  # what a rounded length may be over the film's end
 
 
@@ -86,38 +45,28 @@ class DatabaseResults:
     """The result store. Saving is idempotent: the same report under the same settings replaces itself."""
 
     def __init__(self, url: str) -> None:
-        try:
-            if url.startswith("sqlite:///"):
-                Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-            self._engine = sa.create_engine(url)
-            _tables.create_all(self._engine)
-        except (sa.exc.SQLAlchemyError, ImportError, OSError) as error:
-            raise StoreUnavailable(f"the result store {_public(url)} does not answer: {_sentence(error)}") from error
-        self._name = _public(url)
+        """Makes the tables where there are none. Raises StoreUnavailable, OldTables."""
+        self.database = Database(url)
 
     def save(self, report: Report, source: str) -> None:
         """Keep the report as found (no corrections in it). Its tasks' rows replace those of earlier runs over the same video."""
         key = {"video_id": report.video_id, "digest": report.digest}
         text = json.dumps(report_to_json(report, with_pictures=True), separators=(",", ":"))
         saved_at = datetime.now(UTC).isoformat(timespec="microseconds")
-        with self.session() as db:
-            db.execute(sa.delete(_reports).filter_by(**key))
-            db.execute(
-                sa.insert(_reports).values(
-                    **key, source=source, name=report.name, status=report.status.value, saved_at=saved_at, report=text
-                )
-            )
+        told = {"source": source, "name": report.name, "status": report.status.value, "saved_at": saved_at, "report": text}
+        with self.database.writing(report.video_id) as db:
+            put_row(db, _reports, key | told)
             self._write_rows(db, report, source)
 
     def load(self, video_id: str, digest: str) -> Report | None:
         """The stored report as it was found, or None."""
-        with self.session() as db:
+        with self.database.reading() as db:
             text = db.scalar(sa.select(_reports.c.report).filter_by(video_id=video_id, digest=digest))
         return report_from_json(json.loads(text)) if text else None
 
     def names(self) -> dict[str, str]:
         """Video id -> the file's name, of every video with a report; the latest where one was renamed."""
-        with self.session() as db:
+        with self.database.reading() as db:
             rows = db.execute(sa.select(_reports.c.video_id, _reports.c.name).order_by(_reports.c.saved_at)).all()
         return {row.video_id: row.name for row in rows}
 
@@ -125,7 +74,7 @@ class DatabaseResults:
         """Ids of the videos with a report of this source, the last saved first."""
         when = sa.func.max(_reports.c.saved_at)
         query = sa.select(_reports.c.video_id).filter_by(source=source).group_by(_reports.c.video_id).order_by(when.desc())
-        with self.session() as db:
+        with self.database.reading() as db:
             return list(db.scalars(query))
 
     def findings(
@@ -150,8 +99,10 @@ class DatabaseResults:
             rows = rows.where(sa.or_(_findings.c.name == Path(video).name, _findings.c.video_id.startswith(video, autoescape=True)))
         if finding_id:
             rows = rows.where(_findings.c.id.startswith(finding_id, autoescape=True))
-        with self.session() as db:
-            found = db.execute(rows.order_by(_findings.c.name, _findings.c.start_s, _findings.c.end_s.desc())).mappings().all()
+        with self.database.reading() as db:
+            found = (
+                db.execute(rows.order_by(_findings.c.name, _findings.c.start_s, _findings.c.end_s.desc(), _findings.c.id)).mappings().all()
+            )
         return [FindingRow(**{k: v for k, v in row.items() if k not in ("digest", "finding")}) for row in found]
 
     def correct(
@@ -171,7 +122,7 @@ class DatabaseResults:
             "note": note or (before.note if before else ""),
         }
         said = {"revision": row.revision + 1, "made_at": datetime.now(UTC).isoformat(timespec="seconds"), "words": json.dumps(words)}
-        with self.session() as db:
+        with self.database.writing(row.video_id) as db:
             db.execute(sa.insert(_corrections).values(finding_id=row.id, video_id=row.video_id, source=row.source, **said))
         self._refresh(row.video_id)
         return self.finding(row.id)
@@ -183,7 +134,7 @@ class DatabaseResults:
             query = query.filter_by(video_id=video_id)
         if source:
             query = query.filter_by(source=source)
-        with self.session() as db:
+        with self.database.reading() as db:
             return [_correction(row) for row in db.execute(query).mappings()]
 
     def _word_on(self, row: FindingRow) -> Correction | None:
@@ -193,12 +144,12 @@ class DatabaseResults:
         return here[-1] if here else None
 
     def _length_s(self, row: FindingRow) -> float:
-        with self.session() as db:
+        with self.database.reading() as db:
             texts = db.scalars(sa.select(_reports.c.report).filter_by(video_id=row.video_id)).all()
         return max((float(json.loads(text)["coverage"]["seconds_total"]) for text in texts), default=math.inf)
 
     def _as_found(self, finding_id: str) -> Any:
-        with self.session() as db:
+        with self.database.reading() as db:
             return json.loads(str(db.scalar(sa.select(_findings.c.finding).filter_by(id=finding_id))))
 
     def finding(self, finding_id: str) -> FindingRow:
@@ -207,12 +158,12 @@ class DatabaseResults:
         exact = [row for row in rows if row.id == finding_id] or rows
         if len(exact) != 1:
             what = "no finding has an id that begins" if not exact else f"{len(exact)} findings have ids that begin"
-            raise WrongRequest(f"{what} with {finding_id!r} in {self._name}; `longtake findings` lists them")
+            raise WrongRequest(f"{what} with {finding_id!r} in {self.database.name}; `longtake findings` lists them")
         return exact[0]
 
     def _now(self, finding_id: str) -> list[FindingRow]:
         """Rows for what a stored report calls `finding_id`: the same task and kind, the most overlap, else none."""
-        with self.session() as db:
+        with self.database.reading() as db:
             texts = db.scalars(sa.select(_reports.c.report).where(_reports.c.report.contains(f'"id":"{finding_id}', autoescape=True))).all()
         named = [(r.video_id, f) for r in map(report_from_json, map(json.loads, texts)) for f in r.findings if f.id.startswith(finding_id)]
         rows = {}
@@ -225,7 +176,7 @@ class DatabaseResults:
 
     def _refresh(self, video_id: str) -> None:
         """Lay the corrections over the video's stored reports again, oldest first."""
-        with self.session() as db:
+        with self.database.writing(video_id) as db:
             rows = db.execute(sa.select(_reports).filter_by(video_id=video_id).order_by(_reports.c.saved_at)).mappings().all()
             for row in rows:
                 self._write_rows(db, report_from_json(json.loads(row["report"])), row["source"])
@@ -239,15 +190,6 @@ class DatabaseResults:
         db.execute(sa.delete(_findings).where(_findings.c.video_id == report.video_id, _findings.c.task.in_(tasks)))
         if rows:
             db.execute(sa.insert(_findings), rows)
-
-    @contextmanager
-    def session(self) -> Iterator[sa.Connection]:
-        """A transaction. Raises StoreUnavailable where the database does not answer."""
-        try:
-            with self._engine.begin() as db:
-                yield db
-        except (sa.exc.OperationalError, sa.exc.InterfaceError) as error:
-            raise StoreUnavailable(f"the result store {self._name} does not answer: {_sentence(error)}") from error
 
 
 def _columns(f: Finding) -> dict[str, Any]:
@@ -263,15 +205,3 @@ def _correction(row: Any) -> Correction:
         **{name: row[name] for name in ("video_id", "source", "revision", "made_at")},
         **{name: words[name] for name in ("label", "rejected", "note")},
     )
-
-
-def _public(url: str) -> str:
-    """A database's name without its password."""
-    try:
-        return sa.make_url(url).render_as_string(hide_password=True)
-    except sa.exc.ArgumentError:
-        return "(not a database URL)"
-
-
-def _sentence(error: Exception) -> str:
-    return str(getattr(error, "orig", None) or error).splitlines()[0]

@@ -15,34 +15,11 @@ from numpy.typing import NDArray
 from model.video import TimeSpan
 from pipelines.glimpses import KEPT_CLASSES, Glimpses, Line, codes_of
 from pipelines.interfaces import Blobs, Meaning, StoreUnavailable
+from pipelines.stores import tables
+from pipelines.stores.connection import put_row
 from pipelines.stores.database import DatabaseResults
 
-_tables = sa.MetaData()
-_seen = sa.Table(
-    "seen",
-    _tables,
-    sa.Column("video_id", sa.String(64), primary_key=True),
-    sa.Column("encoder", sa.String(80), primary_key=True),  # empty where none has looked
-    sa.Column("name", sa.Text, nullable=False),
-    sa.Column("duration_s", sa.Float, nullable=False),
-    sa.Column("codes", sa.LargeBinary, nullable=False),  # (n, 4) uint64, little-endian as all here
-    sa.Column("classes", sa.LargeBinary, nullable=False),  # (n, 8) int16
-    sa.Column("shares", sa.LargeBinary, nullable=False),  # (n, 8) float16
-    sa.Column("spans", sa.LargeBinary, nullable=False),  # (n, 2) float32
-)
-_said = sa.Table(
-    "said",
-    _tables,
-    sa.Column("video_id", sa.String(64), primary_key=True),
-    sa.Column("ordinal", sa.Integer, primary_key=True),
-    sa.Column("start_s", sa.Float, nullable=False),
-    sa.Column("end_s", sa.Float, nullable=False),
-    sa.Column("origin", sa.String(16), nullable=False),
-    sa.Column("text", sa.Text, nullable=False),
-    sa.Column("folded", sa.Text, nullable=False),  # databases do not agree on what LIKE thinks of letters
-    sa.Column("confidence", sa.Float, nullable=False),
-    sa.Column("how", sa.Text, nullable=False),
-)
+_seen, _said = tables.seen, tables.said
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +39,7 @@ class SeenShelf:
 
     def __init__(self, results: DatabaseResults, blobs: Blobs, encoder: str) -> None:
         """encoder: name and digest of the one whose embeddings are compared, empty for words alone."""
-        self._results, self._blobs, self._encoder = results, blobs, encoder
-        with results.session() as db:
-            _tables.create_all(db)
+        self._database, self._blobs, self._encoder = results.database, blobs, encoder
 
     def put(self, video_id: str, name: str, duration_s: float, glimpses: Glimpses, lines: Sequence[Line]) -> None:
         """Keep what was seen and said, in place of what was kept of this video before."""
@@ -77,16 +52,15 @@ class SeenShelf:
         ]  # fmt: skip
         self._blobs.put(self._key(video_id), _npy(glimpses.embeddings))
         self._blobs.delete(f"search/{video_id}/meaning.npy")
-        with self._results.session() as db:
-            db.execute(sa.delete(_seen).filter_by(**key))
-            stored = {n: np.ascontiguousarray(a).tobytes() for n, a in arrays.items()}
-            db.execute(sa.insert(_seen).values(**key, name=name, duration_s=duration_s, **stored))
+        stored = {n: np.ascontiguousarray(a).tobytes() for n, a in arrays.items()}
+        with self._database.writing(video_id) as db:
+            put_row(db, _seen, key | {"name": name, "duration_s": duration_s} | stored)
             db.execute(sa.delete(_said).filter_by(video_id=video_id))
             if rows:
                 db.execute(sa.insert(_said), rows)
 
     def has(self, video_id: str) -> bool:
-        with self._results.session() as db:
+        with self._database.reading() as db:
             return db.scalar(sa.select(_seen.c.video_id).filter_by(video_id=video_id, encoder=self._encoder)) is not None
 
     def names(self, only: Collection[str] | None = None) -> dict[str, tuple[str, float]]:
@@ -108,7 +82,7 @@ class SeenShelf:
 
     def _rows(self, only: Collection[str] | None, *columns: Any) -> Sequence[Any]:
         rows = sa.select(_seen.c.video_id, *columns).filter_by(encoder=self._encoder).order_by(_seen.c.video_id)
-        with self._results.session() as db:
+        with self._database.reading() as db:
             return db.execute(rows if only is None else rows.where(_seen.c.video_id.in_(only))).all()
 
     def embeddings(self, video_id: str) -> NDArray[np.float16]:
@@ -137,7 +111,7 @@ class SeenShelf:
             rows = rows.where(_said.c.ordinal.in_(at))
         if containing:
             rows = rows.where(sa.or_(*(_said.c.folded.contains(piece, autoescape=True) for piece in containing)))
-        with self._results.session() as db:
+        with self._database.reading() as db:
             found = db.execute(rows).all()
         return [(r.video_id, Line(TimeSpan(r.start_s, r.end_s), r.text, r.origin, r.confidence, r.how)) for r in found]
 

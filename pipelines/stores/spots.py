@@ -10,43 +10,24 @@ import sqlalchemy as sa
 from pipelines.interfaces import WrongRequest
 from pipelines.spots import Spot
 from pipelines.spots_prints import pack_print, unpack_print
+from pipelines.stores import tables
+from pipelines.stores.connection import put_row
 from pipelines.stores.database import DatabaseResults
 
-_tables = sa.MetaData()
-_spots = sa.Table(
-    "spots",
-    _tables,
-    sa.Column("id", sa.String(64), primary_key=True),
-    sa.Column("name", sa.Text, nullable=False, unique=True),
-    sa.Column("advertiser", sa.Text, nullable=False),
-    sa.Column("product", sa.Text, nullable=False),
-    sa.Column("note", sa.Text, nullable=False),
-    sa.Column("origin", sa.Text, nullable=False),
-    sa.Column("length_s", sa.Float, nullable=False),
-    sa.Column("added_at", sa.String(32), nullable=False),
-    sa.Column("print", sa.LargeBinary, nullable=False),
-)
-_files = sa.Table(
-    "spot_files",  # where measured videos lay when they were last looked at, so that a suggestion can name one
-    _tables,
-    sa.Column("video_id", sa.String(64), primary_key=True),
-    sa.Column("path", sa.Text, nullable=False),
-)
+_spots, _spot_files = tables.spots, tables.spot_files
 
 
 class SpotShelf:
     """The spots of one result store. They come back in the order of their names."""
 
     def __init__(self, results: DatabaseResults) -> None:
-        self._results = results
-        with results.session() as db:
-            _tables.create_all(db)
+        self._results, self._database = results, results.database
 
     def add(self, spot: Spot) -> None:
         """Raises WrongRequest where the name or the very same fingerprint is there."""
         words = {column: getattr(spot, column) for column in ("id", "name", "advertiser", "product", "note", "origin", "length_s")}
         try:
-            with self._results.session() as db:
+            with self._database.writing("spots") as db:
                 added_at = datetime.now(UTC).isoformat(timespec="seconds")
                 db.execute(sa.insert(_spots).values(**words, added_at=added_at, print=pack_print(spot.print)))
         except sa.exc.IntegrityError as error:
@@ -55,7 +36,7 @@ class SpotShelf:
             raise WrongRequest(reason) from error
 
     def all(self) -> tuple[Spot, ...]:
-        with self._results.session() as db:
+        with self._database.reading() as db:
             rows = db.execute(sa.select(_spots).order_by(_spots.c.name)).mappings().all()
         return tuple(_spot(row) for row in rows)
 
@@ -66,20 +47,19 @@ class SpotShelf:
         if len(found) != 1:
             what = "no spot has a name or id that begins" if not found else f"{len(found)} spots have ids that begin"
             raise WrongRequest(f"{what} with {name_or_id!r}; `longtake spots list` shows them")
-        with self._results.session() as db:
+        with self._database.writing("spots") as db:
             db.execute(sa.delete(_spots).filter_by(id=found[0].id))
         return found[0]
 
     def met(self, video_id: str, path: str) -> None:
         """Remember where a video lies."""
-        with self._results.session() as db:
-            db.execute(sa.delete(_files).filter_by(video_id=video_id))
-            db.execute(sa.insert(_files).values(video_id=video_id, path=path))
+        with self._database.writing(video_id) as db:
+            put_row(db, _spot_files, {"video_id": video_id, "path": path})
 
     def paths(self) -> dict[str, str]:
         """Video id -> where it lay when it was last met here, else the name that its report has."""
-        with self._results.session() as db:
-            rows = db.execute(sa.select(_files)).all()
+        with self._database.reading() as db:
+            rows = db.execute(sa.select(_spot_files)).all()
         return self._results.names() | {row.video_id: row.path for row in rows}
 
 

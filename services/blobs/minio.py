@@ -115,7 +115,6 @@ class MinioBlobs:
         return (stored.key for stored in self.stored(prefix))
 
     def stored(self, prefix: str) -> Iterator[Stored]:
-        """All that lies below `prefix`, in the order of the keys, from the listing alone."""
         with self.told(prefix):
             for found in self._client.list_objects(self.bucket, self.prefix + prefix, recursive=True):
                 changed_at = found.last_modified.timestamp() if found.last_modified else 0.0
