@@ -26,7 +26,8 @@ def answers(command: Callable[..., int | None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
-        from pipelines.interfaces import StoreUnavailable, UnreadableVideo, WrongRequest
+        from pipelines.interfaces import ServiceUnavailable, StoreUnavailable, UnreadableVideo, WrongRequest
+        from services.topics.base import BrokerUnavailable
 
         try:
             code = command(*args, **kwargs) or Exit.DONE
@@ -34,7 +35,7 @@ def answers(command: Callable[..., int | None]) -> Callable[..., None]:
             code = _say(Exit.USAGE, str(error))
         except UnreadableVideo as error:
             code = _say(Exit.UNREADABLE, str(error))
-        except StoreUnavailable as error:
+        except (StoreUnavailable, ServiceUnavailable, BrokerUnavailable) as error:
             code = _say(Exit.UNAVAILABLE, str(error))
         except BrokenPipeError:  # `longtake findings | head`
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

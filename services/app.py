@@ -6,11 +6,13 @@ import logging
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-
-from pipelines.stores.ledger import Ledger
+from functools import partial
+from typing import TYPE_CHECKING
 
 from pipelines.interfaces import Blobs
 from pipelines.stores.folder import FolderBlobs
+from pipelines.stores.ledger import Ledger
+from pipelines.stores.requests import RequestBook
 from pipelines.watching import Store
 from services.dead_letters import DEAD_LETTERS
 from services.ingest.bucket import Bucket, Ingest
@@ -30,6 +32,7 @@ from services.stages import (
     STREAM_STATUS,
     STREAMS,
     Parts,
+    note_death,
     stage_named,
 )
 from services.topics.base import Topics
@@ -37,8 +40,12 @@ from services.topics.memory import MemoryTopics
 from services.transcription import with_ears
 from services.worker import Rules, Stage, Worker
 
+if TYPE_CHECKING:
+    from services.blobs.minio import MinioBlobs
+
 logger = logging.getLogger(__name__)
 LARGE = {STREAMS: 4 << 20, DEAD_LETTERS: 5 << 20}  # bytes of a value, where it is media
+MEASURED = "measured/"  # where measurements lie in the bucket
 SETTLED_S = 2.0  # a file that was written to less long ago may still be growing
 TOPICS = (REQUESTS, OBJECTS, STREAMS, SEGMENTS, PICTURES, FEATURES, MEMORIES, FINDINGS, STREAM_STATUS, DEAD_LETTERS)
 
@@ -47,7 +54,8 @@ def open_topics(settings: Settings) -> Topics:
     """The broker that the settings name, with all topics; the one in memory where they name none."""
     topics: Topics
     if settings.kafka:
-        from services.topics.kafka import KafkaTopics, Security, Waits
+        from services.topics.kafka import KafkaTopics
+        from services.topics.kafka_options import Security, Waits
 
         security = Security(
             protocol=settings.kafka_security, ca_file=settings.kafka_ca, mechanism=settings.kafka_mechanism if settings.kafka_user else "",
@@ -60,7 +68,7 @@ def open_topics(settings: Settings) -> Topics:
     return topics
 
 
-def open_bucket(settings: Settings, bucket: str, prefix: str = "") -> Blobs:
+def open_bucket(settings: Settings, bucket: str, prefix: str = "") -> MinioBlobs:
     from services.blobs.minio import MinioBlobs
 
     return MinioBlobs(
@@ -89,7 +97,7 @@ def open_measured(settings: Settings) -> Blobs:
         return FolderBlobs(settings.folder.resolve() / "measured")
     from pipelines.stores.cached import CachedBlobs
 
-    far = open_bucket(settings, settings.bucket, "measured/")
+    far = open_bucket(settings, settings.bucket, MEASURED)
     return CachedBlobs(FolderBlobs(settings.scratch / "copies"), far, settings.cache_bytes)
 
 
@@ -112,7 +120,7 @@ def open_parts(settings: Settings) -> Parts:
     results = open_results(open_database(settings))
     store = Store(open_measured(settings), results)
     waiting = FolderBlobs(settings.scratch / "waiting")
-    return Parts(store, senses, open_sources(settings), Ledger(results), waiting, settings.partitions)
+    return Parts(store, senses, open_sources(settings), Ledger(results), RequestBook(results), waiting, settings.partitions)
 
 
 def slots_of(settings: Settings) -> int:
@@ -131,4 +139,4 @@ def open_worker(settings: Settings, names: Iterable[str], topics: Topics, parts:
     parts = parts or open_parts(settings)
     stages = [open_stage(name, settings, parts, wanted) for name in wanted]
     rules = Rules(slots_of(settings), settings.max_attempts, settings.patience_s)
-    return Worker(stages, topics, parts.ledger, rules)
+    return Worker(stages, topics, parts.ledger, rules, on_death=partial(note_death, parts))

@@ -11,6 +11,7 @@ import typer
 
 from services.answering import Exit, JsonOption, ProviderOption, StoreOption, answers
 from services.cli_asking import asking
+from services.cli_services import services
 from services.cli_spots import spots
 from services.cli_streams import streams
 from services.cli_systems import models
@@ -229,6 +230,7 @@ def search(
 
 app.add_typer(asking)
 app.add_typer(training)
+app.add_typer(services)
 app.add_typer(models, name="models")
 app.add_typer(spots, name="spots")
 app.add_typer(streams, name="stream")

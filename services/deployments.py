@@ -68,4 +68,5 @@ class Stages:
 def stages(args: dict[str, Any]) -> Application:
     """The builder that a Serve config names."""
     wanted = Wanted.model_validate(args)
-    return Stages.bind(wanted.stages)
+    application: Application = Stages.bind(wanted.stages)  # type: ignore[attr-defined]
+    return application

@@ -13,8 +13,6 @@ import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from pipelines.stores.ledger import Ledger
-
 from pipelines.analyze import report_on, settings_for
 from pipelines.encode import Encoding
 from pipelines.exports.report_json import report_from_json, report_to_json
@@ -24,10 +22,14 @@ from pipelines.interfaces import Blobs, ServiceUnavailable
 from pipelines.profiles import Wanted, wanted
 from pipelines.segments import Work
 from pipelines.shares import look_once, measure_share, seal, shares
+from pipelines.stores.ledger import Ledger
+from pipelines.stores.requests import RequestBook, RequestRow
 from pipelines.watching import Run, Senses, Store, Video, identify, series_prefix
 from services.blobs.claims import claim_get, claim_put
+from services.dead_letters import Death
 from services.messages import (
     JSON,
+    BadMessage,
     Features,
     FindingEvent,
     Memories,
@@ -58,9 +60,13 @@ class Parts:
     senses: Senses
     sources: Sources
     ledger: Ledger
+    book: RequestBook
     waiting: Blobs
     partitions: int = 1  # of the topic of segments
     workers: int = 1
+
+    def note(self, request: Request, state: str, reason: str = "", video_id: str = "") -> None:
+        self.book.put(RequestRow(request.id, request.uri, request.version, request.name, state, reason, video_id))
 
     def video(self, request: Request, video_id: str) -> Video:
         return Video(self.sources.open(request.uri, request.version), video_id, request.source or request.series or video_id)
@@ -96,6 +102,7 @@ class Cut:
 
     def __call__(self, delivery: Delivery) -> Iterator[Out]:
         request = decode(delivery, Request)
+        self.parts.note(request, "working")
         video = self._identified(request)
         wish = wish_of(request)
         if self.parts.is_answered(video, request, wish):
@@ -228,11 +235,25 @@ class Record:
             event = decode(delivery, ReportEvent)
             report = report_from_json(json.loads(claim_get(self.parts.store.blobs, event.claim)))
             self.parts.store.results.save(report, event.source)
+            self.parts.book.settle(event.request_id, event.status, event.reason, event.video_id)
             logger.info("report saved request_id=%s video_id=%s findings=%d", event.request_id, event.video_id, event.findings)
         return ()
 
 
-STAGES = ("cut", "decode", "encode", "watch", "tasks", "record", "ingest", "live")
+def note_death(parts: Parts, delivery: Delivery, death: Death) -> None:
+    """Whoever asked is told that nothing will come of it."""
+    try:
+        told = json.loads(delivery.record.value)
+        asked = decode(delivery, Request) if delivery.topic == REQUESTS else Request(**told["request"])
+    except (BadMessage, ValueError, TypeError, KeyError):
+        return  # it was nobody's request
+    parts.note(asked, "failed", death.reason)
+
+
+STAGE_TOPICS = {
+    "ingest": OBJECTS, "cut": REQUESTS, "decode": SEGMENTS, "encode": PICTURES, "watch": FEATURES, "tasks": MEMORIES, "record": FINDINGS,
+}  # fmt: skip
+STAGES = tuple(STAGE_TOPICS)  # in the order of the flow
 
 
 def stage_named(name: str, parts: Parts, beside: Iterable[str]) -> Stage:

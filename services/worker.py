@@ -64,7 +64,9 @@ class Attempts(Protocol):
 
     def begin(self, stage: str, message_id: str) -> int: ...
 
-    def count(self, stage: str, message_id: str) -> int: ...
+    def first_at(self, stage: str, message_id: str) -> str:
+        """Empty where there was none."""
+        ...
 
     def settle(self, stage: str, message_id: str) -> None: ...
 
@@ -173,8 +175,8 @@ class Worker:
         """Whether the delivery is done for good: worked on, or among the dead letters."""
         stage, message_id = self.stages[delivery.topic], identity(delivery)
         try:
-            before = self._patiently(lambda: self.attempts.count(stage.name, message_id))
-            with self._alone.shared(before == 0):
+            first_at = self._patiently(lambda: self.attempts.first_at(stage.name, message_id))
+            with self._alone.shared(not first_at):
                 death = self._worked(stage, delivery, message_id)
                 if death is not None:
                     self._bury(delivery, death)

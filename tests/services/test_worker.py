@@ -33,8 +33,8 @@ class Counts:
             self.counts[stage, message_id] += 1
             return self.counts[stage, message_id]
 
-    def count(self, stage: str, message_id: str) -> int:
-        return self.counts[stage, message_id]
+    def first_at(self, stage: str, message_id: str) -> str:
+        return "2026-01-01" if self.counts[stage, message_id] else ""
 
     def settle(self, stage: str, message_id: str) -> None:
         with self.lock:
@@ -187,7 +187,7 @@ def test_attempts_are_counted_before_the_work(topics: MemoryTopics):
     during: list[int] = []
 
     topics.put(IN, [record])
-    worked(topics, Doing(lambda name: during.append(counts.count("doing", record.headers["ce_id"]))), counts)
+    worked(topics, Doing(lambda name: during.append(counts.counts["doing", record.headers["ce_id"]])), counts)
 
     assert during == [1]
 
