@@ -31,12 +31,24 @@ class Broker:
     def __init__(self, topics: Topics, pass_time: Callable[[], object], now: Callable[[], float]) -> None:
         self.topics = topics
         self.now = now
+        self.group = f"test-{uuid.uuid4().hex}"
         self._pass_time = pass_time
+        self._consumers: list[Consumer] = []
 
     def topic(self, partitions: int = 1) -> str:
         name = f"longtake.test-{uuid.uuid4().hex}"
         self.topics.ensure({name: partitions})
         return name
+
+    def consumer(self, *topics: str, group: str = "", member: str = "") -> Consumer:
+        """A new member of the test's own group, or of another."""
+        self._consumers.append(self.topics.consumer(topics, self.group + group, member))
+        return self._consumers[-1]
+
+    def close(self) -> None:
+        for consumer in self._consumers:
+            consumer.close()
+        self.topics.close()
 
     def during(self, seconds: float, meanwhile: Callable[[], object]) -> None:
         """Let so many seconds pass, calling `meanwhile` often."""
@@ -55,11 +67,19 @@ def memory_broker() -> Broker:
     return Broker(MemoryTopics(Limits(poll_s=POLL_LIMIT_S, waiting=Room(30_000, 256 << 20)), clock=clock), pass_time, clock)
 
 
-@pytest.fixture(params=["memory"])
+def kafka_broker(address: str) -> Broker:
+    from services.topics.kafka import KafkaTopics
+    from services.topics.kafka_options import Waits
+
+    waits = Waits(answer_s=30, put_s=30, session_s=POLL_LIMIT_S, poll_s=POLL_LIMIT_S)
+    return Broker(KafkaTopics(address, waits=waits), lambda: time.sleep(0.05), time.time)
+
+
+@pytest.fixture(params=["memory", pytest.param("kafka", marks=pytest.mark.servers)])
 def broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
-    broker = memory_broker()
+    broker = memory_broker() if request.param == "memory" else kafka_broker(request.getfixturevalue("kafka"))
     yield broker
-    broker.topics.close()
+    broker.close()
 
 
 def texts(deliveries: list[Delivery]) -> list[str]:

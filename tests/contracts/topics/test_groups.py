@@ -15,13 +15,13 @@ def hold_both(broker: Broker) -> tuple[str, Consumer, list[Delivery]]:
     topic = broker.topic(partitions=2)
     for partition in range(2):
         broker.topics.put(topic, records("", f"{partition} first", f"{partition} second"), partition)
-    member = broker.topics.consumer([topic], "group")
+    member = broker.consumer(topic)
     return topic, member, await_deliveries(member, 2)
 
 
 def join(broker: Broker, topic: str, others: list[Consumer]) -> tuple[Consumer, Delivery]:
     """A new member of the group and its first delivery, while the others go on polling for their membership."""
-    member = broker.topics.consumer([topic], "group")
+    member = broker.consumer(topic)
     deadline_s = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline_s:
         for other in others:
@@ -33,7 +33,7 @@ def join(broker: Broker, topic: str, others: list[Consumer]) -> tuple[Consumer, 
 
 def test_work_may_take_longer_than_the_poll_limit(broker: Broker):
     topic, member, held = hold_both(broker)
-    idle = broker.topics.consumer([topic], "watching")
+    idle = broker.consumer(topic, group="watching")
     await_deliveries(idle)
 
     broker.during(2.5 * POLL_LIMIT_S, lambda: member.poll(0.1, 0))
@@ -46,7 +46,7 @@ def test_work_may_take_longer_than_the_poll_limit(broker: Broker):
 def test_idle_polling_beside_long_work_finds_new_records_of_other_partitions(broker: Broker):
     topic = broker.topic(partitions=2)
     broker.topics.put(topic, records("", "long"), 0)
-    member = broker.topics.consumer([topic], "group")
+    member = broker.consumer(topic)
     [long] = await_deliveries(member)
 
     broker.topics.put(topic, records("", "short", "shorter"), 1)
@@ -101,7 +101,7 @@ def test_a_partition_lost_and_regained_counts_as_lost(broker: Broker):
 
 def test_closing_hands_over_at_once(broker: Broker):
     topic, member, _ = hold_both(broker)
-    other = broker.topics.consumer([topic], "group")
+    other = broker.consumer(topic)
 
     member.close()
     started_s = time.monotonic()
@@ -117,13 +117,13 @@ def test_a_member_that_closed_commits_nothing_more(broker: Broker):
     member.close()
 
     assert (member.owns(held[0]), member.commit(held[0])) == (False, False)
-    assert broker.topics.lag([topic], "group") == 4
+    assert broker.topics.lag([topic], broker.group) == 4
     member.close()
 
 
 def test_a_member_that_stops_polling_loses_its_work_to_the_others(broker: Broker):
     topic, member, held = hold_both(broker)
-    other = broker.topics.consumer([topic], "group")
+    other = broker.consumer(topic)
     found: list[Delivery] = []
 
     broker.during(4 * POLL_LIMIT_S, lambda: found.extend(other.poll(0.1, 2)))
@@ -137,10 +137,10 @@ def test_a_named_member_that_comes_again_takes_its_own_place(broker: Broker):
     topic = broker.topic(partitions=2)
     for partition in range(2):
         broker.topics.put(topic, records("", "a"), partition)
-    before = broker.topics.consumer([topic], "group", member="decode-0")
+    before = broker.consumer(topic, member="decode-0")
     await_deliveries(before, 2)
 
-    after = broker.topics.consumer([topic], "group", member="decode-0")
+    after = broker.consumer(topic, member="decode-0")
 
     assert texts(await_deliveries(after, 2)) == ["a", "a"]
 
@@ -154,7 +154,7 @@ def test_a_large_backlog_is_done_once_by_several_members(broker: Broker):
     deadline_s = time.monotonic() + 2 * PATIENCE_S
 
     def work() -> None:
-        member = broker.topics.consumer([topic], "group")
+        member = broker.consumer(topic)
         while len(done) < count and time.monotonic() < deadline_s:
             for delivery in member.poll(0.1, 12):
                 if member.commit(delivery):
@@ -170,4 +170,4 @@ def test_a_large_backlog_is_done_once_by_several_members(broker: Broker):
 
     assert Counter(done) == Counter(f"{number}" for number in range(count))
     assert all(offsets == sorted(offsets) for offsets in order.values())
-    assert broker.topics.lag([topic], "group") == 0
+    assert broker.topics.lag([topic], broker.group) == 0

@@ -13,7 +13,7 @@ def test_a_group_reads_what_was_put_before_it_came(broker: Broker):
     broker.topics.put(topic, records("film", "a"))
     before_ms = broker.now() * 1000
 
-    [delivery] = await_deliveries(broker.topics.consumer([topic], "group"))
+    [delivery] = await_deliveries(broker.consumer(topic))
 
     assert (delivery.topic, delivery.partition, delivery.offset) == (topic, 0, 0)
     assert delivery.record == Record("film", b"a")
@@ -25,7 +25,7 @@ def test_records_of_a_key_come_in_the_order_they_were_put(broker: Broker):
     keys = [f"film {number}" for number in range(10)]
     for step in range(5):
         broker.topics.put(topic, [Record(key, f"{step}".encode()) for key in keys])
-    consumer = broker.topics.consumer([topic], "group")
+    consumer = broker.consumer(topic)
     seen: dict[str, list[str]] = {key: [] for key in keys}
 
     for _ in range(50):
@@ -40,7 +40,7 @@ def test_a_partition_gives_one_delivery_at_a_time(broker: Broker):
     topic = broker.topic(partitions=2)
     for partition in range(2):
         broker.topics.put(topic, records("", "first", "second"), partition)
-    consumer = broker.topics.consumer([topic], "group")
+    consumer = broker.consumer(topic)
 
     held = await_deliveries(consumer, 2)
 
@@ -54,7 +54,7 @@ def test_no_more_deliveries_come_than_were_asked_for(broker: Broker):
     topic = broker.topic(partitions=3)
     for partition in range(3):
         broker.topics.put(topic, records("", "a"), partition)
-    consumer = broker.topics.consumer([topic], "group")
+    consumer = broker.consumer(topic)
 
     assert len(await_deliveries(consumer)) == 1
     assert consumer.poll(0.3, 0) == []
@@ -64,12 +64,12 @@ def test_no_more_deliveries_come_than_were_asked_for(broker: Broker):
 def test_what_was_not_committed_comes_again_and_what_was_does_not(broker: Broker):
     topic = broker.topic()
     broker.topics.put(topic, records("film", "done", "begun", "untouched"))
-    first = broker.topics.consumer([topic], "group")
+    first = broker.consumer(topic)
     assert first.commit(await_deliveries(first)[0])
     assert texts(await_deliveries(first)) == ["begun"]
 
     first.close()
-    second = broker.topics.consumer([topic], "group")
+    second = broker.consumer(topic)
 
     assert texts(await_deliveries(second)) == ["begun"]
 
@@ -77,7 +77,7 @@ def test_what_was_not_committed_comes_again_and_what_was_does_not(broker: Broker
 def test_a_released_delivery_comes_once_more_and_then_the_next(broker: Broker):
     topic = broker.topic()
     broker.topics.put(topic, records("film", "a", "b"))
-    consumer = broker.topics.consumer([topic], "group")
+    consumer = broker.consumer(topic)
     [tried] = await_deliveries(consumer)
 
     consumer.release(tried)
@@ -92,7 +92,7 @@ def test_a_released_delivery_comes_once_more_and_then_the_next(broker: Broker):
 def test_a_delivery_is_committed_once(broker: Broker):
     topic = broker.topic()
     broker.topics.put(topic, records("film", "a", "b"))
-    consumer = broker.topics.consumer([topic], "group")
+    consumer = broker.consumer(topic)
     [delivery] = await_deliveries(consumer)
 
     assert (consumer.commit(delivery), consumer.commit(delivery)) == (True, False)
@@ -102,7 +102,7 @@ def test_a_delivery_is_committed_once(broker: Broker):
 def test_groups_read_independently(broker: Broker):
     topic = broker.topic()
     broker.topics.put(topic, records("film", "a", "b"))
-    one, two = broker.topics.consumer([topic], "one"), broker.topics.consumer([topic], "two")
+    one, two = broker.consumer(topic, group="one"), broker.consumer(topic, group="two")
     one.commit(await_deliveries(one)[0])
 
     assert texts(await_deliveries(one)) == ["b"]
@@ -114,7 +114,7 @@ def test_one_member_reads_several_topics(broker: Broker):
     broker.topics.put(left, records("film", "left"))
     broker.topics.put(right, records("film", "right"))
 
-    found = await_deliveries(broker.topics.consumer([left, right], "group"), 2)
+    found = await_deliveries(broker.consumer(left, right), 2)
 
     assert sorted(texts(found)) == ["left", "right"]
 
@@ -123,18 +123,18 @@ def test_lag_counts_what_the_group_has_not_committed(broker: Broker):
     topic, other = broker.topic(partitions=2), broker.topic()
     broker.topics.put(topic, [Record(f"film {number}", b"") for number in range(10)])
     broker.topics.put(other, records("film", "a"))
-    consumer = broker.topics.consumer([topic], "group")
+    consumer = broker.consumer(topic)
 
-    assert broker.topics.lag([topic, other], "group") == 11
+    assert broker.topics.lag([topic, other], broker.group) == 11
     assert consumer.commit(await_deliveries(consumer)[0])
     await_deliveries(consumer)
-    assert broker.topics.lag([topic], "group") == 9
+    assert broker.topics.lag([topic], broker.group) == 9
 
 
 def test_a_scan_tells_everything_and_moves_no_group(broker: Broker):
     topic = broker.topic(partitions=3)
     broker.topics.put(topic, [Record(f"film {number}", f"{number}".encode()) for number in range(100)])
-    consumer = broker.topics.consumer([topic], "group")
+    consumer = broker.consumer(topic)
     assert consumer.commit(await_deliveries(consumer)[0])
 
     scanned = broker.topics.scan(topic)
@@ -145,7 +145,7 @@ def test_a_scan_tells_everything_and_moves_no_group(broker: Broker):
     for partition in range(3):
         offsets = [delivery.offset for delivery in found if delivery.partition == partition]
         assert offsets == list(range(len(offsets)))
-    assert broker.topics.lag([topic], "group") == 100
+    assert broker.topics.lag([topic], broker.group) == 100
 
 
 def test_a_scan_of_an_empty_topic_ends(broker: Broker):
@@ -156,16 +156,16 @@ def test_a_rewound_group_reads_everything_once_more(broker: Broker):
     topic = broker.topic(partitions=2)
     for partition in range(2):
         broker.topics.put(topic, records("", "a", "b"), partition)
-    consumer = broker.topics.consumer([topic], "group")
+    consumer = broker.consumer(topic)
     for _ in range(4):
         consumer.commit(await_deliveries(consumer)[0])
     consumer.close()
-    assert broker.topics.lag([topic], "group") == 0
+    assert broker.topics.lag([topic], broker.group) == 0
 
-    broker.topics.rewind(topic, "group")
+    broker.topics.rewind(topic, broker.group)
 
-    assert broker.topics.lag([topic], "group") == 4
-    assert texts(await_deliveries(broker.topics.consumer([topic], "group"), 2)) == ["a", "a"]
+    assert broker.topics.lag([topic], broker.group) == 4
+    assert texts(await_deliveries(broker.consumer(topic), 2)) == ["a", "a"]
 
 
 def test_a_rewound_group_begins_at_a_moment(broker: Broker):
@@ -176,29 +176,29 @@ def test_a_rewound_group_begins_at_a_moment(broker: Broker):
     broker.during(0.2, lambda: None)
     broker.topics.put(topic, records("film", "after", "later"))
 
-    broker.topics.rewind(topic, "group", since_ms)
+    broker.topics.rewind(topic, broker.group, since_ms)
 
-    assert texts(await_deliveries(broker.topics.consumer([topic], "group"))) == ["after"]
-    assert broker.topics.lag([topic], "group") == 2
+    assert texts(await_deliveries(broker.consumer(topic))) == ["after"]
+    assert broker.topics.lag([topic], broker.group) == 2
 
 
 def test_a_group_rewound_beyond_the_last_record_waits_for_new_ones(broker: Broker):
     topic = broker.topic()
     broker.topics.put(topic, records("film", "before"))
 
-    broker.topics.rewind(topic, "group", int(broker.now() * 1000) + 3_600_000)
+    broker.topics.rewind(topic, broker.group, int(broker.now() * 1000) + 3_600_000)
     broker.topics.put(topic, records("film", "after"))
 
-    assert texts(await_deliveries(broker.topics.consumer([topic], "group"))) == ["after"]
+    assert texts(await_deliveries(broker.consumer(topic))) == ["after"]
 
 
 def test_a_group_with_members_is_not_rewound(broker: Broker):
     topic = broker.topic()
     broker.topics.put(topic, records("film", "a"))
-    await_deliveries(broker.topics.consumer([topic], "group"))
+    await_deliveries(broker.consumer(topic))
 
-    with pytest.raises(GroupInUse, match="group"):
-        broker.topics.rewind(topic, "group")
+    with pytest.raises(GroupInUse, match="members"):
+        broker.topics.rewind(topic, broker.group)
 
 
 def test_any_text_is_a_key_and_a_header(broker: Broker):
@@ -207,7 +207,7 @@ def test_any_text_is_a_key_and_a_header(broker: Broker):
     sent = Record(text, bytes(range(256)), {"ce_id": text, "empty": ""})
 
     broker.topics.put(topic, [sent])
-    [delivery] = await_deliveries(broker.topics.consumer([topic], "group"))
+    [delivery] = await_deliveries(broker.consumer(topic))
 
     assert delivery.record == sent
 
@@ -226,7 +226,7 @@ def test_an_empty_key_and_an_empty_value_stay_empty(broker: Broker):
 
     broker.topics.put(topic, [Record("", b"")])
 
-    assert await_deliveries(broker.topics.consumer([topic], "group"))[0].record == Record("", b"")
+    assert await_deliveries(broker.consumer(topic))[0].record == Record("", b"")
 
 
 def test_a_key_has_its_partition_on_every_broker(broker: Broker):
@@ -261,9 +261,9 @@ def test_a_topic_that_is_not_there_is_named(broker: Broker):
         lambda: broker.topics.put("longtake.nowhere", records("film", "a")),
         lambda: broker.topics.partitions("longtake.nowhere"),
         lambda: broker.topics.scan("longtake.nowhere"),
-        lambda: broker.topics.consumer(["longtake.nowhere"], "group"),
-        lambda: broker.topics.lag(["longtake.nowhere"], "group"),
-        lambda: broker.topics.rewind("longtake.nowhere", "group"),
+        lambda: broker.consumer("longtake.nowhere"),
+        lambda: broker.topics.lag(["longtake.nowhere"], broker.group),
+        lambda: broker.topics.rewind("longtake.nowhere", broker.group),
     ):
         with pytest.raises(KeyError, match=r"longtake\.nowhere"):
             use()
