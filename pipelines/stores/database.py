@@ -21,6 +21,7 @@ from pipelines.stores.connection import Database, put_row
 
 _reports, _findings, _corrections = tables.reports, tables.findings, tables.corrections
 BEYOND_S = 0.5  # what a rounded length may be over the film's end
+ROW = ("id", "task", "kind", "start_s", "end_s", "score", "label", "state", "revision")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,13 @@ class DatabaseResults:
         with self.database.reading() as db:
             text = db.scalar(sa.select(_reports.c.report).filter_by(video_id=video_id, digest=digest))
         return report_from_json(json.loads(text)) if text else None
+
+    def forget(self, video_id: str) -> None:
+        """As if it had never been: its reports, findings and corrections, what search knows of it, and who asked for it."""
+        with self.database.writing(video_id) as db:
+            for table in tables.TABLES.sorted_tables:
+                if "video_id" in table.c:
+                    db.execute(sa.delete(table).where(table.c.video_id == video_id))
 
     def names(self) -> dict[str, str]:
         """Video id -> the file's name, of every video with a report; the latest where one was renamed."""
@@ -193,8 +201,8 @@ class DatabaseResults:
 
 
 def _columns(f: Finding) -> dict[str, Any]:
-    plain = {name: getattr(f, name) for name in ("id", "task", "kind", "score", "label", "state", "revision")}
-    return plain | {"start_s": f.span.start_s, "end_s": f.span.end_s, "finding": json.dumps(finding_to_json(f))}
+    told = finding_to_json(f)  # also of the numbers: a row says what the report says, to the last digit
+    return {name: told[name] for name in ROW} | {"finding": json.dumps(told)}
 
 
 def _correction(row: Any) -> Correction:
