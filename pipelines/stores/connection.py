@@ -103,7 +103,8 @@ def opened_engine(url: str) -> sa.Engine:
         engine = sa.create_engine(url, **OPTIONS.get(sa.make_url(url).get_backend_name(), {}))
     except ModuleNotFoundError as error:
         raise StoreUnavailable(
-            f"the result store {public_name(url)} needs the driver {error.name!r}, which is not installed: pip install 'longtake[services]'"
+            f"the result store {public_name(url)} needs the Python package {error.name!r}, which is not installed; "
+            "pip install 'longtake[services]' brings psycopg, for PostgreSQL"
         ) from error
     except (sa.exc.SQLAlchemyError, ImportError, OSError) as error:
         raise StoreUnavailable(f"the result store {public_name(url)} does not answer: {sentence(error)}") from error

@@ -47,7 +47,7 @@ class SeenShelf:
         arrays = {"spans": glimpses.spans_s, "codes": codes_of(glimpses.embeddings), "classes": glimpses.classes, "shares": glimpses.shares}
         rows = [
             {"video_id": video_id, "ordinal": k, "start_s": line.span.start_s, "end_s": line.span.end_s, "origin": line.origin,
-             "text": line.text, "folded": line.text.casefold(), "confidence": line.confidence, "how": line.how}
+             "text": (text := line.text.replace("\0", "")), "folded": text.casefold(), "confidence": line.confidence, "how": line.how}
             for k, line in enumerate(lines)
         ]  # fmt: skip
         self._blobs.put(self._key(video_id), _npy(glimpses.embeddings))

@@ -8,6 +8,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 
 from pipelines.interfaces import StoreUnavailable
 from pipelines.stores.connection import AWAY, lock, opened_engine, public_name, sentence
@@ -25,16 +26,14 @@ def upgrade(url: str, to: str = "head") -> None:
     try:
         with engine.connect() as db, db.execution_options(writes=True).begin():
             lock(db, "tables")
-            upgrade_over(db, to)
+            command.upgrade(config(db), to)
+    except CommandError as error:
+        raise StoreUnavailable(f"the result store {public_name(url)} was made by a newer Longtake ({error}); use that one") from error
     except AWAY as error:
         raise StoreUnavailable(f"the result store {public_name(url)} does not answer: {sentence(error)}") from error
     finally:
         engine.dispose()
     logger.info("result store ready store=%s version=%s", public_name(url), VERSION)
-
-
-def upgrade_over(db: sa.Connection, to: str = "head") -> None:
-    command.upgrade(config(db), to)
 
 
 def config(db: sa.Connection | None = None) -> Config:

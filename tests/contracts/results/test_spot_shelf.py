@@ -1,6 +1,5 @@
 """What the shelf of known spots promises."""
 
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,8 +20,8 @@ def spot(name: str, id_: str = "a" * 64, seed: int = 1) -> Spot:
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> SpotShelf:
-    return SpotShelf(DatabaseResults(f"sqlite:///{tmp_path}/findings.db"))
+def shelf(results: DatabaseResults) -> SpotShelf:
+    return SpotShelf(results)
 
 
 def test_a_spot_comes_back_with_its_words_and_its_fingerprint(shelf: SpotShelf):

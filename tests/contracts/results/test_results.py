@@ -1,24 +1,16 @@
 """What every result store promises."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from model.video import TimeSpan
-from pipelines.findings import Coverage, Finding, Report, Status, TaskResult, numbered
 from pipelines.interfaces import StoreUnavailable, WrongRequest
 from pipelines.stores.database import DatabaseResults
-
-
-def report(*ads: tuple[float, float], digest: str = "d1", video_id: str = "v" * 64) -> Report:
-    found = [Finding(task="ads", kind="break", span=TimeSpan(*span), score=0.9, label="ad break") for span in ads]
-    tasks = (TaskResult("ads", Status.OK, numbered(found, video_id, digest)),)
-    return Report("r", video_id, "film.mp4", Status.OK, "", Coverage(100, 100), "signals", {}, digest, {}, tasks)
-
-
-@pytest.fixture
-def results(tmp_path: Path) -> DatabaseResults:
-    return DatabaseResults(f"sqlite:///{tmp_path}/findings.db")
+from services.opening import open_results
+from tests.contracts.results.reports import report
 
 
 def test_a_saved_report_comes_back_equal(results: DatabaseResults):
@@ -105,10 +97,55 @@ def test_an_unknown_or_ambiguous_id_is_said_so(results: DatabaseResults):
         results.correct("", rejected=True)
 
 
-def test_a_database_that_does_not_answer_is_unavailable_and_keeps_its_password(tmp_path: Path):
-    with pytest.raises(StoreUnavailable, match="does not answer") as told:
-        DatabaseResults(f"sqlite:////proc/none/{tmp_path.name}.db")
-    assert "s3cret" not in str(told.value)
+def test_rows_come_in_the_order_of_names_whatever_the_database_makes_of_letters(results: DatabaseResults):
+    for k, name in enumerate(("b.mp4", "É.mp4", "B.mp4", "a_1.mp4", "a1.mp4", "ä.mp4")):
+        results.save(report((10, 40), video_id=f"{k}" * 64, name=name), "s")
+
+    assert [row.name for row in results.findings()] == ["B.mp4", "a1.mp4", "a_1.mp4", "b.mp4", "É.mp4", "ä.mp4"]
+
+
+def test_what_was_saved_outlives_the_connection(results: DatabaseResults, url: str):
+    results.save(report((10, 40)), "s")
+
+    assert DatabaseResults(url).load("v" * 64, "d1") == report((10, 40))
+    assert [row.start_s for row in DatabaseResults(url).findings()] == [10]
+
+
+def test_a_report_that_cannot_be_saved_whole_is_not_saved_at_all(results: DatabaseResults):
+    results.save(report((10, 40)), "s")
+    twice = report((11, 41), digest="d2")
+    [finding] = twice.tasks[0].findings
+    broken = replace(twice, tasks=(replace(twice.tasks[0], findings=(finding, finding)),))  # the same id twice
+
+    with pytest.raises(sa.exc.IntegrityError):
+        results.save(broken, "s")
+
+    assert results.load("v" * 64, "d2") is None
+    assert [row.start_s for row in results.findings()] == [10]
+
+
+# --- databases that are not there --------------------------------------------------------------------------------------------
+
+
+def refusal(url: str) -> str:
     with pytest.raises(StoreUnavailable) as told:
-        DatabaseResults("nosuchdialect://me:s3cret@host/db")
+        open_results(url)
     assert "s3cret" not in str(told.value)
+    assert "\n" not in str(told.value)
+    return str(told.value)
+
+
+def test_a_database_that_does_not_answer_is_unavailable_and_keeps_its_password(tmp_path: Path):
+    assert "does not answer" in refusal(f"sqlite:////proc/none/{tmp_path.name}.db")
+    assert "does not answer" in refusal("nosuchdialect://me:s3cret@host/db")
+    assert "(not a database URL) does not answer" in refusal("me:s3cret@host")
+    assert "connection refused" in refusal("postgresql+psycopg://me:s3cret@127.0.0.1:9/db").lower()
+
+
+def test_a_driver_that_is_missing_is_named():
+    told = refusal("postgresql+pg8000://me:s3cret@host/db")
+
+    assert told == (
+        "the result store postgresql+pg8000://me:***@host/db needs the Python package 'pg8000', which is not installed; "
+        "pip install 'longtake[services]' brings psycopg, for PostgreSQL"
+    )
