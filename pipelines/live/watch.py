@@ -1,0 +1,515 @@
+"""The main path of a live stream: a chunk goes in, what is new about its findings comes out. Knows blobs, no topic.
+
+Everything needed to go on lies in the store when `take` returns, so any replica may take the next chunk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from math import ceil, floor
+from types import MappingProxyType
+
+from model.video import Clock, TimeSpan
+from pipelines.encode import seen_series
+from pipelines.findings import Finding, settings_digest
+from pipelines.interfaces import Blobs, StoreUnavailable, UnreadableVideo
+from pipelines.limits import STANDARD, Limits
+from pipelines.live.chunks import Chunk
+from pipelines.live.cutting import BACK_S, FORTH_S
+from pipelines.live.decoding import LEAD_S, Axis, Piece, decode, listen
+from pipelines.live.judging import FAULTS, Ads, Camera, find_faults, moved
+from pipelines.live.rolling import Change, Rolling
+from pipelines.live.state import MOST_RUNS, Gap, Kept, Run, State, findings_to_bytes, from_bytes, plain, to_bytes
+from pipelines.live.window import LIVE_BLOCK_S, Block, Newest
+from pipelines.measure import Gather
+from pipelines.profiles import Wanted
+from pipelines.segments import LOST_S
+from pipelines.series import OVERLAP_S, Missing, pack, unpack
+from pipelines.signals.pictures import measure_pictures
+from pipelines.spots import Spot
+from pipelines.tasks.anomalies import Normal
+from pipelines.watching import Senses
+
+logger = logging.getLogger(__name__)
+LIVE_VERSION = "1"  # raise it whenever the same chunks would be told of otherwise
+LINE = "stream"  # the task that tells of what was not received
+SOUND_LAG_S = 2.0  # sound that is further behind the pictures than this has ended
+SNAPSHOT_BLOCKS = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveSettings:
+    """How a stream is judged. window_s: of it, again and again. settle_s: how long what has ended may still be refined, per task.
+    reorder: chunks that wait for one that is missing. fault_s: the stretch in which faults of the line are looked for."""
+
+    window_s: float = 900.0
+    settle_s: Mapping[str, float] = field(
+        default_factory=lambda: MappingProxyType({"ads": 300.0, "anomalies": 120.0, FAULTS: 30.0, LINE: 60.0})
+    )
+    reorder: int = 4
+    fault_s: float = 120.0
+
+    def __post_init__(self) -> None:
+        if max(self.settle_s.values()) >= self.window_s or self.fault_s > self.window_s:
+            raise ValueError(f"what may still be refined must lie in the window of {self.window_s:g} s")
+
+    def settings(self) -> dict[str, object]:
+        return {"version": LIVE_VERSION, "window_s": self.window_s, "settle_s": dict(self.settle_s), "reorder": self.reorder}
+
+
+class LiveWatch:
+    """Watches one stream. One thread at a time. wanted: of its tasks ads and anomalies are judged live."""
+
+    def __init__(
+        self,
+        stream: str,
+        wanted: Wanted,
+        blobs: Blobs,
+        senses: Senses = Senses(),
+        settings: LiveSettings = LiveSettings(),
+        *,
+        normal: Normal | None = None,
+        spots: tuple[Spot, ...] = (),
+        limits: Limits = STANDARD,
+    ) -> None:
+        self.stream, self.wanted, self.blobs, self.senses, self.settings, self.limits = stream, wanted, blobs, senses, settings, limits
+        self.plan = senses.plan(replace(wanted.plan, cutter=None))
+        self.normal, self.spots = normal, spots
+        self.told_settings = wanted.settings() | senses.settings() | {"live": settings.settings()}
+        self.digest = settings_digest(self.told_settings)
+        self.prefix = f"live/{hashlib.sha256(stream.encode()).hexdigest()[:32]}/{self.digest}"
+        self.state = State(generation=-1)
+        self._rest()
+
+    def _rest(self) -> None:
+        """What can be made again from the state: everything that is kept in memory only."""
+        names = self.senses.encoder.class_names if self.senses.encoder else ()
+        self.newest = Newest(self.blobs, self.settings.window_s, self.senses.encoder is not None, names)
+        self.gather = Gather(self.plan, LIVE_BLOCK_S)
+        self.ads = Ads(self.wanted, self.spots) if "ads" in self.wanted.tasks else None
+        self.camera = Camera(self.wanted, self.normal) if "anomalies" in self.wanted.tasks else None
+        self._bytes: dict[str, bytes] = {}  # of chunks, by key
+        self._put: dict[str, bytes] = {}  # to be stored before the state
+        self._gone: list[str] = []  # to be deleted behind it
+
+    # -- chunks ---------------------------------------------------------------------------------------------------------------
+
+    def take(self, chunk: Chunk) -> list[Change]:
+        """What is new about the stream's findings with this chunk. Taken twice in a row it answers the same.
+
+        Raises StoreUnavailable where the store does not answer, or another replica went on meanwhile; then take it again.
+        """
+        self._refresh()
+        state = self.state
+        if (chunk.run, chunk.sequence) == state.outbox[:2]:
+            return state.outbox[2]
+        try:
+            changes = [Change(c.type, c.revision, plain(c.finding)) for c in self._taken(chunk)]
+            state.outbox = (chunk.run, chunk.sequence, changes)
+            self._save()
+        except BaseException:
+            self.state = State(generation=-1)  # what is in memory is half done: the next call reads what was stored
+            raise
+        return changes
+
+    def end(self) -> list[Change]:
+        """The source has been silent for too long: everything open is ended. A chunk that comes later goes on with the stream."""
+        self._refresh()
+        run = self.state.run
+        if run is None or self.state.ended:
+            return []
+        return self.take(Chunk(self.stream, run.name, run.sequence + len(self.state.pending) + 1_000_000, is_last=True))
+
+    def _taken(self, chunk: Chunk) -> list[Change]:
+        state = self.state
+        state.source = chunk.source or state.source
+        run = state.run
+        if run is None or run.name != chunk.run:
+            if any(r.name == chunk.run for r in state.runs):
+                return self._late(chunk)
+            changes = self._flush() if run else []
+            self._begin(chunk.run, first=chunk.sequence if chunk.sequence > self.settings.reorder else 0)
+            return changes + self._queue(chunk)
+        if chunk.sequence < run.sequence:
+            return self._late(chunk)
+        if chunk.sequence in state.pending:
+            state.counts["duplicate"] += 1
+            return []
+        return self._queue(chunk)
+
+    def _late(self, chunk: Chunk) -> list[Change]:
+        """Seen before, or given up for lost."""
+        gap = next((g for g in self.state.gaps if g.run == chunk.run and chunk.sequence in g.lost), None)
+        if gap is None:
+            self.state.counts["duplicate"] += 1
+            return []
+        gap.late += 1
+        gap.lost.remove(chunk.sequence)
+        self.state.counts["late"] += 1
+        return self._judged_line()
+
+    def _queue(self, chunk: Chunk) -> list[Change]:
+        """Put it in its place; go on as far as the order is known."""
+        state, changes = self.state, []
+        assert state.run is not None
+        if chunk.sequence > state.run.sequence:
+            state.counts["reordered"] += bool(state.pending and chunk.sequence < max(state.pending))
+        self._keep(chunk)
+        state.pending[chunk.sequence] = replace(chunk, data=b"")
+        changes += self._go_on()
+        while state.pending and (len(state.pending) > self.settings.reorder or any(c.is_last for c in state.pending.values())):
+            self._give_up(min(state.pending))
+            changes += self._go_on()
+        return changes
+
+    def _go_on(self) -> list[Change]:
+        changes: list[Change] = []
+        state = self.state
+        while state.run is not None and (chunk := state.pending.pop(state.run.sequence, None)) is not None:
+            state.run.sequence += 1
+            changes += self._next(replace(chunk, data=self._bytes_of(chunk)))
+        return changes
+
+    def _give_up(self, until: int) -> None:
+        """The chunks before `until` will not come."""
+        run = self.state.run
+        assert run is not None
+        lost = list(range(run.sequence, until))
+        run.sequence = until
+        if until - lost[0] < 1_000_000 if lost else False:
+            self.state.counts["lost"] += len(lost)
+            self._miss(lost, f"{len(lost)} chunk{'s' * (len(lost) > 1)} of the stream did not arrive")
+
+    def _miss(self, lost: list[int], cause: str) -> None:
+        run = self.state.run
+        assert run is not None
+        hole = self.state.hole or Gap("gap", run.reached_s, run.reached_s, cause, run=run.name, wall=(run.last_wall, ""))
+        causes = dict.fromkeys([*hole.cause.split("; "), cause])
+        self.state.hole = replace_gap(hole, lost=[*hole.lost, *lost], cause="; ".join(causes))
+
+    def _next(self, chunk: Chunk) -> list[Change]:
+        """The next chunk of the run, in order."""
+        state = self.state
+        assert state.run is not None
+        if not chunk.data:
+            self._drop(chunk)
+            return self._finish() if chunk.is_last else []
+        state.counts["chunks"] += 1
+        state.counts["bytes"] += len(chunk.data)
+        state.ended = False
+        try:
+            piece = self._decoded(chunk)
+        except UnreadableVideo as error:
+            logger.warning("chunk lost stream=%s sequence=%d reason=%s", self.stream, chunk.sequence, error)
+            state.counts["damaged"] += 1
+            self._miss([], f"a chunk cannot be decoded: {error}")
+            assert state.hole is not None
+            state.hole.end_s = max(state.hole.end_s, state.run.reached_s) + chunk.duration_s
+            self._drop(chunk)
+            return self._finish() if chunk.is_last else []
+        changes = self._placed(chunk, piece)
+        return changes + (self._finish() if chunk.is_last else [])
+
+    def _decoded(self, chunk: Chunk) -> Piece:
+        run, state = self.state.run, self.state
+        assert run is not None
+        origin, near = run.origin, None
+        if origin is None and chunk.origin_us is not None:
+            origin = Fraction(chunk.origin_us, 1_000_000) - Fraction(run.start_s)
+            near = chunk.start_tick * chunk.time_base
+        elif origin is not None:
+            near = origin + Fraction(run.reached_s)
+        lead = state.pieces[-1].chunk if state.pieces and state.hole is None else None
+        before = self._bytes_of(lead) if lead and (lead.run, lead.sequence + 1) == (chunk.run, chunk.sequence) else b""
+        piece = decode(chunk.data, before, Axis(origin, near), self.plan, self.gather.jumps, self.limits, facts=not state.facts)
+        if origin is None:  # the piece counts from its own beginning: lay that where the run begins
+            origin = piece.origin - Fraction(run.start_s)
+            piece = decode(chunk.data, before, Axis(origin, None), self.plan, self.gather.jumps, self.limits, facts=not state.facts)
+        return piece
+
+    def _placed(self, chunk: Chunk, piece: Piece) -> list[Change]:
+        """Lay a piece behind what is there, and measure and judge what it completes."""
+        state, run = self.state, self.state.run
+        assert run is not None
+        if run.origin is not None and not run.reached_s - BACK_S <= piece.start_s <= run.reached_s + FORTH_S:
+            changes = self._close()  # the clock began anew, though the producer did not say so
+            self._begin(chunk.run, first=chunk.sequence + 1)
+            return changes + self._placed(chunk, self._decoded(replace(chunk, origin_us=None)))
+        run.origin, run.time_base = piece.origin, piece.time_base or run.time_base
+        state.facts = state.facts or piece.facts
+        self._note_gap(piece.start_s, chunk.wall_clock)
+        for hole in piece.missing:
+            self._add_gap(Gap("gap", hole.start_s, hole.end_s, hole.reason, run=run.name, wall=(chunk.wall_clock, chunk.wall_clock)))
+        self._gathered(piece)
+        state.pieces.append(Kept(replace(chunk, data=b""), piece.start_s, piece.end_s))
+        run.reached_s, run.last_wall = max(run.reached_s, piece.end_s), chunk.wall_clock
+        run.heard_s = max(run.heard_s or 0.0, piece.sound_end_s) if piece.sound_end_s is not None else run.heard_s
+        heard_s = run.reached_s if run.heard_s is None else max(run.heard_s, run.reached_s - SOUND_LAG_S)
+        return self._measured(min(run.reached_s, heard_s) - OVERLAP_S)
+
+    def _gathered(self, piece: Piece) -> None:
+        """Take the pictures that are new; of two chunks that overlap the first counts."""
+        last_s = self.gather.frames[-1][0] if self.gather.frames else -1.0
+        self.gather.frames += [f for f in piece.frames if f[0] > last_s]
+        for name, rows in piece.samples.items():
+            known = self.gather.samples[name]
+            last = known[-1][0] if known else -1.0
+            known += [row for row in rows if row[0] > last]
+        if piece.jumps is not None:
+            self.gather.jumps = piece.jumps
+
+    # -- runs and gaps --------------------------------------------------------------------------------------------------------
+
+    def _begin(self, name: str, first: int) -> None:
+        """A clock begins, on the next whole second of the line: how long nothing was aired between two clocks, no clock tells."""
+        state = self.state
+        end_s = state.run.reached_s if state.run else 0.0
+        start_s = float(ceil(end_s - 1e-6))
+        if state.run is not None:
+            state.counts["runs"] += 1
+            wall = (state.run.last_wall, "")
+            cause = "the source began its clock anew; what follows is laid on the next whole second"
+            self._add_gap(Gap("discontinuity", end_s, max(start_s, end_s + 0.001), cause, run=name, wall=wall))
+        state.runs = [*state.runs[-MOST_RUNS:], Run(name, start_s, sequence=first, reached_s=start_s, block=floor(start_s / LIVE_BLOCK_S))]
+        state.pieces, self.gather = [], Gather(self.plan, LIVE_BLOCK_S)
+
+    def _note_gap(self, start_s: float, wall: str) -> None:
+        """What is missing before a piece that begins at `start_s`."""
+        state, run = self.state, self.state.run
+        assert run is not None
+        hole, state.hole = state.hole, None
+        if start_s - run.reached_s < (1e-3 if hole else LOST_S):
+            return
+        hole = hole or Gap("gap", run.reached_s, start_s, "the source sent nothing", run=run.name, wall=(run.last_wall, ""))
+        self._add_gap(replace_gap(hole, start_s=run.reached_s, end_s=start_s, wall=(hole.wall[0], wall)))
+
+    def _add_gap(self, gap: Gap) -> None:
+        self.state.gaps.append(gap)
+        self.state.missed_s += gap.end_s - gap.start_s
+        self.newest.missing.append(Missing(gap.start_s, gap.end_s, gap.cause))
+
+    def _flush(self) -> list[Change]:
+        """The run is over: what still waits is put in its place, and all of it measured."""
+        changes: list[Change] = []
+        while self.state.pending:
+            self._give_up(min(self.state.pending))
+            changes += self._go_on()
+        return changes + self._close()
+
+    def _close(self) -> list[Change]:
+        state, run = self.state, self.state.run
+        assert run is not None
+        hole, state.hole = state.hole, None
+        changes = self._measured(run.reached_s, is_over=True)
+        if hole is not None and hole.end_s > run.reached_s:
+            self._add_gap(replace_gap(hole, start_s=run.reached_s))
+            run.reached_s = hole.end_s
+        return changes
+
+    def _finish(self) -> list[Change]:
+        """The stream is over: everything is judged once more and ended."""
+        changes = self._close() + self._judged(again=True)
+        for task in self.state.rolling.values():
+            changes += task.seal(float("inf"))
+        self.state.ended = True
+        return self._sealed(changes)
+
+    # -- measuring and judging ------------------------------------------------------------------------------------------------
+
+    def _measured(self, until_s: float, *, is_over: bool = False) -> list[Change]:
+        """Measure every block that lies before `until_s` whole, or all that is there, and judge."""
+        run = self.state.run
+        assert run is not None
+        made = 0
+        while run.block * LIVE_BLOCK_S < until_s if is_over else (run.block + 1) * LIVE_BLOCK_S <= until_s + 1e-6:
+            if self._is_bare(run.block):
+                run.block = max(run.block + 1, floor(min((k.start_s for k in self._near(run.block)), default=0.0) / LIVE_BLOCK_S))
+                continue
+            self._add(self._block(run, run.block))
+            run.block += 1
+            made += 1
+        self._forget_pieces()
+        return self._judged() if made else []
+
+    def _near(self, block: int) -> list[Kept]:
+        """The chunks that lie in the block or behind it."""
+        return [k for k in self.state.pieces if k.end_s > block * LIVE_BLOCK_S]
+
+    def _is_bare(self, block: int) -> bool:
+        return not any(k.start_s < (block + 1) * LIVE_BLOCK_S for k in self._near(block))
+
+    def _block(self, run: Run, number: int) -> Block:
+        start_s, end_s = number * LIVE_BLOCK_S, (number + 1) * LIVE_BLOCK_S
+        series = measure_pictures(self.gather.block(number)) if run.time_base is not None else {}
+        pictures = series.pop("eyes", None)
+        if pictures is not None and len(pictures) and self.senses.encoder is not None:
+            series |= seen_series(self.senses.encoder, pictures)
+        if run.heard_s is not None:
+            around = [k for k in self.state.pieces if k.end_s > start_s - LEAD_S and k.start_s < end_s + OVERLAP_S]
+            try:
+                assert run.origin is not None
+                axis = Axis(run.origin, run.origin + Fraction(around[0].start_s))
+                series |= listen(b"".join(self._bytes_of(k.chunk) for k in around), (start_s, end_s), axis, self.limits)
+            except UnreadableVideo as error:
+                self._add_gap(Gap("gap", max(start_s, run.start_s), min(end_s, run.reached_s), f"sound: {error}", run=run.name))
+        made = self.state.blocks_made
+        self.state.blocks_made += 1
+        return Block(made, max(start_s, run.start_s), max(min(end_s, run.reached_s), start_s + 1e-3), series)
+
+    def _add(self, block: Block) -> None:
+        grey = block.series.get("grey")
+        if self.camera is not None and grey is not None:
+            self.camera.see(block, self.newest)
+            self._put[self._key("grey", block.number)] = pack({"grey": grey})
+        slim = replace(block, series={name: s for name, s in block.series.items() if name != "grey"})
+        self._put[self._key("blocks", block.number)] = pack(slim.series)
+        gone = self.newest.add(slim)
+        self._gone += [self._key("blocks", b.number) for b in gone]
+        self.state.blocks = [(b.number, b.start_s, b.end_s) for b in self.newest.parts]
+        if self.camera is not None and block.number - self.state.snapshot >= SNAPSHOT_BLOCKS:
+            self._put[self._key("camera", block.number + 1)] = self.camera.to_bytes()
+            self._gone += [self._key("grey", n) for n in range(self.state.snapshot, block.number + 1)]
+            self._gone.append(self._key("camera", self.state.snapshot))
+            self.state.snapshot = block.number + 1
+
+    def _judged(self, *, again: bool = False) -> list[Change]:
+        if not self.newest.parts:
+            return self._judged_line()
+        newest, view = self.newest, TimeSpan(self.newest.start_s, self.newest.end_s)
+        shots = newest.find_shots()
+        changes = self._judged_line()
+        tail = newest.last(self.settings.fault_s)
+        changes += self._follow(FAULTS, [moved(f, tail.start_s) for f in find_faults(tail)], TimeSpan(tail.start_s, view.end_s))
+        if self.ads is not None:
+            changes += self._follow("ads", self.ads.judge(newest, shots, again=again), view)
+        if self.camera is not None:
+            changes += self._follow("anomalies", self.camera.judge(newest, shots), view)
+        return self._sealed(changes)
+
+    def _judged_line(self) -> list[Change]:
+        """What was not received."""
+        run = self.state.run
+        end_s = max(self.newest.end_s, run.reached_s if run else 0.0, *(g.end_s for g in self.state.gaps), 1e-3)
+        view = TimeSpan(max(0.0, end_s - self.settings.window_s), end_s)
+        self.state.gaps = [g for g in self.state.gaps if g.end_s > view.start_s]
+        return self._sealed(self._follow(LINE, [_told_gap(g) for g in self.state.gaps], view))
+
+    def _follow(self, task: str, found: list[Finding], view: TimeSpan) -> list[Change]:
+        rolling = self.state.rolling.setdefault(task, Rolling(task, self.stream, self.digest))
+        return rolling.follow([self._snapped(f) for f in found], view, self.settings.settle_s[task])
+
+    def _snapped(self, finding: Finding) -> Finding:
+        """On the ticks of the pictures' own clock, whatever stretch was judged."""
+        clock = self._clock_at(finding.span.start_s)
+        if clock is None:
+            return plain(finding)
+        first, last = clock.tick(finding.span.start_s), clock.tick(finding.span.end_s)
+        start_s = max(0.0, clock.seconds(first))
+        return plain(replace(finding, span=TimeSpan(start_s, max(clock.seconds(last), start_s + 1e-6)), ticks=(first, last)))
+
+    def _clock_at(self, seconds: float) -> Clock | None:
+        run = next((r for r in reversed(self.state.runs) if r.start_s <= seconds + 1e-3), self.state.run)
+        return run.clock if run else None
+
+    def _sealed(self, changes: list[Change]) -> list[Change]:
+        """Keep what will not change any more, for the report at the end."""
+        done = [c for c in changes if c.type == "end" and c.finding.state == "found"]
+        if done:
+            self._put[self._key("sealed", self.state.sealed)] = findings_to_bytes(done)
+            self.state.sealed += 1
+        return changes
+
+    # -- the store ------------------------------------------------------------------------------------------------------------
+
+    def _key(self, what: str, number: int) -> str:
+        return f"{self.prefix}/{what}/{number:012d}"
+
+    def _chunk_key(self, chunk: Chunk) -> str:
+        return f"{self.prefix}/chunks/{hashlib.sha256(chunk.run.encode()).hexdigest()[:16]}-{chunk.sequence:012d}"
+
+    def _keep(self, chunk: Chunk) -> None:
+        self._bytes[self._chunk_key(chunk)] = chunk.data
+        if chunk.data:
+            self._put[self._chunk_key(chunk)] = chunk.data
+
+    def _bytes_of(self, chunk: Chunk) -> bytes:
+        key = self._chunk_key(chunk)
+        if key not in self._bytes:
+            try:
+                self._bytes[key] = self.blobs.get(key)
+            except KeyError:
+                self._bytes[key] = b""  # a mark
+        return self._bytes[key]
+
+    def _drop(self, chunk: Chunk) -> None:
+        key = self._chunk_key(chunk)
+        self._bytes.pop(key, None)
+        if self._put.pop(key, None) is None:
+            self._gone.append(key)
+
+    def _forget_pieces(self) -> None:
+        """Chunks that no block to come will ask for; the last one may be the lead of the next."""
+        state, run = self.state, self.state.run
+        assert run is not None
+        needed_s = run.block * LIVE_BLOCK_S - LEAD_S
+        for kept in state.pieces[:-1]:
+            if kept.end_s <= needed_s:
+                self._drop(kept.chunk)
+        state.pieces = [k for k in state.pieces[:-1] if k.end_s > needed_s] + state.pieces[-1:]
+
+    def _save(self) -> None:
+        state = self.state
+        for key, data in self._put.items():
+            self.blobs.put(key, data)
+        state.generation += 1
+        if not self.blobs.put_new(self._key("state", state.generation), to_bytes(state)):
+            raise StoreUnavailable(f"another replica went on with the stream {self.stream}")
+        for key in [*self._gone, self._key("state", state.generation - 2)]:
+            self.blobs.delete(key)
+        self._put, self._gone = {}, []
+
+    def _refresh(self) -> None:
+        """Go on from what is stored, where that is not what is in memory."""
+        stored = max(self.blobs.keys(f"{self.prefix}/state/"), default="")
+        generation = int(stored.rsplit("/", 1)[1]) if stored else 0
+        if generation == self.state.generation:
+            return
+        self.state = from_bytes(self.blobs.get(stored)) if stored else State()
+        self._rest()
+        self._remember()
+
+    def _remember(self) -> None:
+        """Fill the memory from the store, as it was when the state was saved."""
+        state = self.state
+        for number, start_s, end_s in state.blocks:
+            self.newest.add(Block(number, start_s, end_s, unpack(self.blobs.get(self._key("blocks", number)))))
+        self.newest.missing = list(state.missing)
+        if self.camera is not None:
+            if state.snapshot:
+                self.camera.restore(self.blobs.get(self._key("camera", state.snapshot)))
+            for block in [b for b in self.newest.parts if b.number >= state.snapshot]:
+                grey = unpack(self.blobs.get(self._key("grey", block.number)))
+                self.camera.see(replace(block, series={**block.series, **grey}), self.newest)
+        if self.newest.parts:
+            self.newest.find_shots_anew()
+        run = state.run
+        if run is None or run.origin is None:
+            return
+        for kept in state.pieces:
+            axis = Axis(run.origin, run.origin + Fraction(kept.start_s))
+            self._gathered(decode(self._bytes_of(kept.chunk), b"", axis, self.plan, self.gather.jumps, self.limits, facts=False))
+
+
+def replace_gap(gap: Gap, **changed: object) -> Gap:
+    return replace(gap, **changed)  # type: ignore[arg-type]
+
+
+def _told_gap(gap: Gap) -> Finding:
+    span = TimeSpan(gap.start_s, gap.end_s)
+    late = f", {gap.late} of them came too late" if gap.late else ""
+    data = {"lost": len(gap.lost) + gap.late, "late": gap.late, "wall_clock": list(gap.wall)}
+    return Finding(LINE, gap.kind, span, 1.0, f"{gap.cause}{late}", f"{span.duration_s:.1f} s were not seen: {gap.cause}{late}.", data=data)
