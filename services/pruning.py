@@ -8,6 +8,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from pipelines.stores.folder import FolderBlobs
+
 logger = logging.getLogger(__name__)
 BUDGET_BYTES = 20 << 30  # an hour takes about 0.4 GB, so the last two days of video can be judged anew without decoding
 YOUNG_S = 3600.0  # another run may be using it
@@ -30,6 +32,6 @@ def prune(measured: Path, budget_bytes: int = BUDGET_BYTES) -> int:
 def _videos(measured: Path) -> Iterator[tuple[float, int, Path]]:
     """(last change, bytes, folder) of each video's series."""
     for folder in (measured / "series").glob("*"):
-        sizes = [path.stat() for path in folder.rglob("*") if path.is_file()]
-        if sizes:
-            yield max(s.st_mtime for s in sizes), sum(s.st_size for s in sizes), folder
+        files = list(FolderBlobs(folder).stored(""))  # passes over what another run takes away meanwhile
+        if files:
+            yield max(f.changed_at for f in files), sum(f.size for f in files), folder
