@@ -59,10 +59,10 @@ def run(asked: argparse.Namespace) -> int:
         install.minio()
         print("\n".join(f"{name} {version}" for name, version in install.versions().items()))
         return 0
+    if asked.command == "stop" and asked.at_end_of_input:
+        sys.stdin.read()
     servers = Servers(asked.data)
     if asked.command == "stop":
-        if asked.at_end_of_input:
-            sys.stdin.read()
         servers.remove() if asked.remove else servers.stop(*asked.only)
         return 0
     if asked.command == "start":

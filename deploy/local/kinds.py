@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import secrets
 import shutil
@@ -11,7 +12,7 @@ import subprocess
 import tempfile
 import time
 import urllib.request
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
@@ -67,6 +68,7 @@ class Server:
 
     folder: Path
     endpoints: Endpoints
+    program = ""  # the name of its processes
     stop_signal = signal.SIGTERM
 
     @property
@@ -95,6 +97,8 @@ class Server:
 
 
 class Kafka(Server):
+    program = "java"
+
     def prepare(self) -> None:
         self.folder.mkdir(mode=0o700, exist_ok=True)
         settings = Template((install.HERE / "kafka.properties").read_text("utf-8"))
@@ -118,14 +122,19 @@ class Kafka(Server):
         from kafka.errors import KafkaError
 
         try:
-            with closing(KafkaAdminClient(bootstrap_servers=self.endpoints.kafka, bootstrap_timeout_ms=500)) as admin:
+            # A Kafka client that finds nobody tries on for seconds, and logs each time.
+            host, port = self.endpoints.kafka.split(":")
+            socket.create_connection((host, int(port)), timeout=5).close()
+            with closing(KafkaAdminClient(bootstrap_servers=self.endpoints.kafka, bootstrap_timeout_ms=5000)) as admin:
                 if OBJECTS_TOPIC not in admin.list_topics():
                     admin.create_topics([NewTopic(OBJECTS_TOPIC, num_partitions=4, replication_factor=1)], wait_for_metadata=True)
-        except KafkaError as error:
+        except (OSError, KafkaError) as error:
             raise NotReady(str(error)) from error
 
 
 class Minio(Server):
+    program = "minio"
+
     def prepare(self) -> None:
         for part in ("", "objects", "events", "certificates"):
             (self.folder / part).mkdir(mode=0o700, exist_ok=True)
@@ -141,6 +150,7 @@ class Minio(Server):
             "MINIO_ROOT_PASSWORD": self.endpoints.s3_secret_key,
             "MINIO_BROWSER": "off",  # and with it a second port
             "MINIO_UPDATE": "off",  # asks nobody on the network
+            "MINIO_SYNC_BOOT": "on",  # answers only when it has read whom to notify; before, new objects would be told to nobody
             "MINIO_NOTIFY_KAFKA_ENABLE_MAIN": "on",
             "MINIO_NOTIFY_KAFKA_BROKERS_MAIN": self.endpoints.kafka,
             "MINIO_NOTIFY_KAFKA_TOPIC_MAIN": OBJECTS_TOPIC,
@@ -155,6 +165,7 @@ class Minio(Server):
 
 
 class Postgres(Server):
+    program = "postgres"
     stop_signal = signal.SIGINT  # ends sessions; SIGTERM would wait until every client has left
 
     @property
@@ -164,8 +175,8 @@ class Postgres(Server):
     def prepare(self) -> None:
         if not self.folder.exists():
             self._initialise()
-        while is_inhabited(self.home, by="postgres"):
-            time.sleep(0.05)  # children of a killed server are still ending
+        while residents(self.home, self.program):
+            time.sleep(0.05)  # children of one that was killed are still ending
         # Its own check takes a killed server that nobody has asked for its end (a zombie) for a running one.
         (self.home / "postmaster.pid").unlink(missing_ok=True)
 
@@ -207,18 +218,18 @@ class Postgres(Server):
             raise NotReady(str(error)) from error
 
 
-def is_inhabited(folder: Path, by: str) -> bool:
-    """Whether a program of that name has the folder as its working folder."""
-    pids = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
-    return any(where(pid, "cwd") == folder and where(pid, "exe").name == by for pid in pids)
+def residents(folder: Path, program: str, among: str = "[0-9]*") -> set[int]:
+    """Processes of that name of which a thread works in the folder.
 
-
-def where(pid: int, what: str) -> Path:
-    """A process's `cwd` or `exe`; no path for one that ended, also when nobody has asked for its end yet, and for somebody else's."""
-    try:
-        return Path(f"/proc/{pid}/{what}").readlink()
-    except OSError:
-        return Path()
+    One that ended is none of them, though nobody may have asked for its end yet; one that is ending is, until its last thread
+    is gone, and with that its ports are free.
+    """
+    found = set()
+    for thread in glob.glob(f"/proc/{among}/task/*"):  # noqa: PTH207 (Path.glob stumbles over what vanishes meanwhile)
+        with suppress(OSError):
+            if Path(thread, "cwd").readlink() == folder and Path(thread, "../../comm").read_text("utf-8").strip() == program:
+                found.add(int(thread.split("/")[2]))
+    return found
 
 
 def write_private(path: Path, text: str) -> None:

@@ -24,7 +24,7 @@ from typing import Any
 
 from deploy.local import install
 from deploy.local.install import locked, say
-from deploy.local.kinds import Endpoints, Kafka, Minio, NotReady, Postgres, Server, where, write_private
+from deploy.local.kinds import Endpoints, Kafka, Minio, NotReady, Postgres, Server, residents, write_private
 
 KINDS: dict[str, Callable[[Path, Endpoints], Server]] = {"kafka": Kafka, "postgres": Postgres, "minio": Minio}
 START_S = 120.0  # on two cores beside a compiler, a broker that was killed took 14
@@ -69,7 +69,8 @@ class Servers:
     def pid(self, name: str) -> int | None:
         """The server's process; None where it ended, or the number belongs to another by now."""
         pid = self._read()["pids"].get(name)
-        return pid if pid and where(pid, "cwd") == self._server(name).home else None
+        server = self._server(name)
+        return pid if pid and residents(server.home, server.program, among=str(pid)) else None
 
     def describe(self) -> dict[str, Any]:
         """What servers.json holds, secrets included, with the pids of those that run."""
@@ -156,10 +157,11 @@ class Servers:
             send(signals[name], pid)
         deadline = time.monotonic() + STOP_S
         for name in running:
-            while pid := self.pid(name):
+            while left := residents(self._server(name).home, self._server(name).program):
                 time.sleep(0.02)
                 if time.monotonic() > deadline:
-                    send(signal.SIGKILL, pid)
+                    for pid in left:
+                        send(signal.SIGKILL, pid)
         known = self._read()
         self._write({**known, "pids": {name: pid for name, pid in known["pids"].items() if name not in signals}})
 
