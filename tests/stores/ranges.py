@@ -11,7 +11,7 @@ from pipelines.stores.ranged import StoredFilm
 
 @dataclass(frozen=True)
 class FolderRanges:
-    """dark_from: from this byte on it does not answer. told: the lengths that were read here."""
+    """dark_from: from this byte on it does not answer; nor does it at all while a file `dark` lies there. told: the lengths read here."""
 
     folder: Path
     dark_from: int | None = None
@@ -23,7 +23,7 @@ class FolderRanges:
 
     def read_range(self, stored: Stored, start: int, length: int) -> bytes:
         path = self.folder / stored.key
-        if self.dark_from is not None and start + length > self.dark_from:
+        if (self.folder / "dark").exists() or (self.dark_from is not None and start + length > self.dark_from):
             raise StoreUnavailable("the object store does not answer: connection refused")
         if str(path.stat().st_mtime_ns) != stored.version:
             raise FilmChanged(f"{stored.key} was replaced by a newer upload while it was read")

@@ -136,6 +136,18 @@ def test_workers_say_so_too_and_live_on(store: FolderRanges, tmp_path: Path):
     assert list(FolderBlobs(tmp_path).keys("")) == []
 
 
+def test_a_store_that_goes_away_while_workers_decode_leaves_no_block(tmp_path: Path):
+    path = write_film(tmp_path / "large.mp4", Film(20, 10, 640, 360, codec_options=LARGE))
+    film, blobs = FolderRanges(tmp_path).film("large.mp4"), FolderBlobs(tmp_path / "m")
+
+    with pytest.raises(StoreUnavailable, match="connection refused"):
+        measure_video(film, blobs, "m", DecodePlan(), workers=1, on_progress=lambda done_s, total_s: (tmp_path / "dark").touch())
+    assert list(blobs.keys("")) == []
+
+    (tmp_path / "dark").unlink()
+    assert measure_video(film, blobs, "m", DecodePlan(), workers=1).facts == probe_video(path)
+
+
 def test_a_film_replaced_while_it_is_read_is_told_as_such(tmp_path: Path):
     path = write_film(tmp_path / "film.mp4", FILMS["contents first.mp4"])
     film, look = FolderRanges(tmp_path).film("film.mp4"), look_at(path)

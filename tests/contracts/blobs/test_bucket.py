@@ -7,6 +7,7 @@ import io
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -17,6 +18,7 @@ from minio.commonconfig import ENABLED, Filter
 from minio.error import S3Error
 from minio.lifecycleconfig import Expiration, LifecycleConfig, Rule
 
+from deploy.local.servers import Servers
 from pipelines.decode_plan import DecodePlan
 from pipelines.interfaces import FilmChanged, StoreUnavailable
 from pipelines.looking import look_at, probe_video
@@ -199,3 +201,24 @@ def test_the_client_underneath_tells_no_secret_either(bucket: MinioBlobs):
     with pytest.raises(S3Error) as error:
         client_of(replace(bucket, secret_key="the-secret-itself")).stat_object(bucket.bucket, "a")
     assert "the-secret-itself" not in repr(error.value)
+
+
+# --- a store that goes away and comes back --------------------------------------------------------------------------------------
+
+
+def test_a_killed_store_is_told_within_seconds_and_read_again_when_it_is_back(bucket: MinioBlobs, servers: Servers, tmp_path: Path):
+    path = write_film(tmp_path / "film.mp4", Film(64, 5, codec_options={"preset": "ultrafast"}))
+    bucket.put("film.mp4", path.read_bytes())
+    film, look = bucket.open("film.mp4"), look_at(path)
+
+    servers.kill("minio")
+    began = time.monotonic()
+    assert "does not answer: Connection refused" in told(lambda: bucket.get("film.mp4"))
+    assert time.monotonic() - began < 10  # four tries, at once and after 0.4, 0.8 and 1.6 s
+    with pytest.raises(StoreUnavailable, match="does not answer"):
+        measure_segment(lambda message: None, Work(film, look, DecodePlan(), FolderBlobs(tmp_path / "m"), "m"), range(1))
+    assert list(FolderBlobs(tmp_path / "m").keys("")) == []
+
+    servers.start("minio")
+    assert bucket.get("film.mp4") == path.read_bytes()
+    assert measure_video(film, FolderBlobs(tmp_path / "m"), "m", DecodePlan()).facts == probe_video(path)
