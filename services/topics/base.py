@@ -64,7 +64,7 @@ class Consumer(Protocol):
 
     def commit(self, delivery: Delivery) -> bool:
         """The delivery is done for good: its partition goes on behind it. False where the partition meanwhile went to another member,
-        who gets the delivery again. Raises BrokerUnavailable."""
+        who gets the delivery again. Raises BrokerUnavailable; then it is still held, to be committed again or released."""
         ...
 
     def release(self, delivery: Delivery) -> None:

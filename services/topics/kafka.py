@@ -14,7 +14,7 @@ from kafka.admin import MemberToRemove, OffsetSpec, OffsetTimestamp
 from kafka.structs import TopicPartition
 
 from services.topics.base import LARGEST_BYTES, BrokerUnavailable, Delivery, GroupInUse, Record, TooLarge, partition_of
-from services.topics.kafka_consumer import KafkaConsumer, answered, milliseconds, polled
+from services.topics.kafka_consumer import KafkaConsumer, answered, milliseconds, opened, polled
 from services.topics.kafka_options import OPEN, PATIENT, Security, Waits
 
 WINDOW = 1_000  # records on their way at once: kafka-python's producer has no bound of its own
@@ -147,8 +147,9 @@ class KafkaTopics:
             if self._producer is None:
                 largest = max([LARGEST_BYTES, *self._largest.values()]) + ROOM_BYTES
                 patience_ms = milliseconds(self._waits.put_s)
-                self._producer = kafka.KafkaProducer(
-                    **self._settings
+                self._producer = opened(
+                    kafka.KafkaProducer,
+                    self._settings
                     | {
                         "enable_idempotence": True,
                         "acks": "all",
@@ -157,7 +158,7 @@ class KafkaTopics:
                         "max_block_ms": patience_ms,
                         "delivery_timeout_ms": patience_ms,
                         "request_timeout_ms": min(patience_ms, milliseconds(self._waits.answer_s)),
-                    }
+                    },
                 )
             return self._producer
 
@@ -170,7 +171,7 @@ class KafkaTopics:
             while True:
                 self._require_open()
                 try:
-                    self._admin = self._admin or kafka.KafkaAdminClient(**self._settings)
+                    self._admin = self._admin or opened(kafka.KafkaAdminClient, self._settings)
                     return question(self._admin)
                 except errors.RetriableError:
                     self._drop_admin()
@@ -216,7 +217,7 @@ class KafkaTopics:
         if not spans:
             return
         with answered("scanning"):
-            reader = kafka.KafkaConsumer(**self._consumer_settings())
+            reader = opened(kafka.KafkaConsumer, self._consumer_settings())
         try:
             for place, (first, end) in spans.items():
                 reader.assign([place])

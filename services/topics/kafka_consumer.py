@@ -6,7 +6,7 @@ import itertools
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import kafka
 from kafka import errors
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
+from kafka.net.compat import KafkaNetClient
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
 from services.topics.base import BrokerUnavailable, Delivery, Record
@@ -31,6 +32,22 @@ def answered(doing: str) -> Iterator[None]:
         yield
     except errors.KafkaError as error:
         raise BrokerUnavailable(f"Kafka failed while {doing}: {type(error).__name__} ({error})") from error
+
+
+def opened(kind: Callable[..., Any], settings: Mapping[str, Any]) -> Any:
+    """One of kafka-python's clients, connected. Where it finds no broker it would leave its thread behind."""
+    made: list[KafkaNetClient] = []
+
+    def connection(**given: Any) -> KafkaNetClient:
+        made.append(KafkaNetClient(**given))
+        return made[-1]
+
+    try:
+        return kind(**settings, kafka_client=connection)
+    except BaseException:
+        for client in made:
+            client.close()
+        raise
 
 
 class KafkaConsumer:
@@ -55,8 +72,9 @@ class KafkaConsumer:
         self._closed = False
         # Cooperative: members keep what does not move, and the work on it, while others come and go.
         self._assignor = CooperativeStickyAssignor()
-        self._kafka = kafka.KafkaConsumer(
-            **settings
+        self._kafka = opened(
+            kafka.KafkaConsumer,
+            settings
             | {
                 "group_id": group,
                 "group_instance_id": member or None,
@@ -64,7 +82,7 @@ class KafkaConsumer:
                 "max_poll_interval_ms": milliseconds(waits.poll_s),
                 "session_timeout_ms": milliseconds(waits.session_s),
                 "heartbeat_interval_ms": milliseconds(min(3.0, waits.session_s / 3)),
-            }
+            },
         )
         self._kafka.subscribe(list(topics), listener=_Listener(self))
         self._member_id = ""
