@@ -183,7 +183,7 @@ def hear(data: bytes, span: tuple[float, float], axis: Axis) -> dict[str, Series
 @contextmanager
 def _file(data: bytes) -> Iterator[Path]:
     """The bytes as a file: FFmpeg reads those by itself, twice as fast as through Python."""
-    with tempfile.NamedTemporaryFile(prefix="longtake-chunk-") as file:
-        file.write(data)
-        file.flush()
-        yield Path(file.name)
+    with tempfile.TemporaryDirectory(prefix="longtake-chunk-") as folder:
+        path = Path(folder) / "it"  # as errors call it
+        path.write_bytes(data)
+        yield path

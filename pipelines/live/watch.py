@@ -16,14 +16,15 @@ from types import MappingProxyType
 from model.video import Clock, TimeSpan
 from pipelines.encode import seen_series
 from pipelines.findings import Finding, settings_digest
-from pipelines.interfaces import Blobs, StoreUnavailable, UnreadableVideo
+from pipelines.interfaces import Blobs, UnreadableVideo
 from pipelines.limits import STANDARD, Limits
 from pipelines.live.chunks import Chunk
 from pipelines.live.cutting import BACK_S, FORTH_S
 from pipelines.live.decoding import LEAD_S, Axis, Piece, decode, listen
 from pipelines.live.judging import FAULTS, Ads, Camera, find_faults, moved
+from pipelines.live.keeping import Keeper
 from pipelines.live.rolling import Change, Rolling
-from pipelines.live.state import MOST_RUNS, Gap, Kept, Run, State, findings_to_bytes, from_bytes, plain, to_bytes
+from pipelines.live.state import MOST_RUNS, Gap, Kept, Run, State, findings_to_bytes, plain
 from pipelines.live.window import LIVE_BLOCK_S, Block, Newest
 from pipelines.measure import Gather
 from pipelines.profiles import Wanted
@@ -81,7 +82,8 @@ class LiveWatch:
         self.normal, self.spots = normal, spots
         self.told_settings = wanted.settings() | senses.settings() | {"live": settings.settings()}
         self.digest = settings_digest(self.told_settings)
-        self.prefix = f"live/{hashlib.sha256(stream.encode()).hexdigest()[:32]}/{self.digest}"
+        prefix = f"live/{hashlib.sha256(stream.encode()).hexdigest()[:32]}/{self.digest}"
+        self.keeper = Keeper(blobs, prefix)
         self.state = State(generation=-1)
         self._rest()
 
@@ -92,9 +94,6 @@ class LiveWatch:
         self.gather = Gather(self.plan, LIVE_BLOCK_S)
         self.ads = Ads(self.wanted, self.spots) if "ads" in self.wanted.tasks else None
         self.camera = Camera(self.wanted, self.normal) if "anomalies" in self.wanted.tasks else None
-        self._bytes: dict[str, bytes] = {}  # of chunks, by key
-        self._put: dict[str, bytes] = {}  # to be stored before the state
-        self._gone: list[str] = []  # to be deleted behind it
 
     # -- chunks ---------------------------------------------------------------------------------------------------------------
 
@@ -110,7 +109,7 @@ class LiveWatch:
         try:
             changes = [Change(c.type, c.revision, plain(c.finding)) for c in self._taken(chunk)]
             state.outbox = (chunk.run, chunk.sequence, changes)
-            self._save()
+            self.keeper.save(state)
         except BaseException:
             self.state = State(generation=-1)  # what is in memory is half done: the next call reads what was stored
             raise
@@ -156,9 +155,8 @@ class LiveWatch:
         """Put it in its place; go on as far as the order is known."""
         state, changes = self.state, []
         assert state.run is not None
-        if chunk.sequence > state.run.sequence:
-            state.counts["reordered"] += bool(state.pending and chunk.sequence < max(state.pending))
-        self._keep(chunk)
+        state.counts["reordered"] += bool(state.pending and chunk.sequence < min(state.pending))
+        self.keeper.keep(chunk)
         state.pending[chunk.sequence] = replace(chunk, data=b"")
         changes += self._go_on()
         while state.pending and (len(state.pending) > self.settings.reorder or any(c.is_last for c in state.pending.values())):
@@ -171,7 +169,7 @@ class LiveWatch:
         state = self.state
         while state.run is not None and (chunk := state.pending.pop(state.run.sequence, None)) is not None:
             state.run.sequence += 1
-            changes += self._next(replace(chunk, data=self._bytes_of(chunk)))
+            changes += self._next(replace(chunk, data=self.keeper.media(chunk)))
         return changes
 
     def _give_up(self, until: int) -> None:
@@ -196,7 +194,7 @@ class LiveWatch:
         state = self.state
         assert state.run is not None
         if not chunk.data:
-            self._drop(chunk)
+            self.keeper.release(chunk)
             return self._finish() if chunk.is_last else []
         state.counts["chunks"] += 1
         state.counts["bytes"] += len(chunk.data)
@@ -209,7 +207,7 @@ class LiveWatch:
             self._miss([], f"a chunk cannot be decoded: {error}")
             assert state.hole is not None
             state.hole.end_s = max(state.hole.end_s, state.run.reached_s) + chunk.duration_s
-            self._drop(chunk)
+            self.keeper.release(chunk)
             return self._finish() if chunk.is_last else []
         changes = self._placed(chunk, piece)
         return changes + (self._finish() if chunk.is_last else [])
@@ -224,7 +222,7 @@ class LiveWatch:
         elif origin is not None:
             near = origin + Fraction(run.reached_s)
         lead = state.pieces[-1].chunk if state.pieces and state.hole is None else None
-        before = self._bytes_of(lead) if lead and (lead.run, lead.sequence + 1) == (chunk.run, chunk.sequence) else b""
+        before = self.keeper.media(lead) if lead and (lead.run, lead.sequence + 1) == (chunk.run, chunk.sequence) else b""
         piece = decode(chunk.data, before, Axis(origin, near), self.plan, self.gather.jumps, self.limits, facts=not state.facts)
         if origin is None:  # the piece counts from its own beginning: lay that where the run begins
             origin = piece.origin - Fraction(run.start_s)
@@ -353,7 +351,7 @@ class LiveWatch:
             try:
                 assert run.origin is not None
                 axis = Axis(run.origin, run.origin + Fraction(around[0].start_s))
-                series |= listen(b"".join(self._bytes_of(k.chunk) for k in around), (start_s, end_s), axis, self.limits)
+                series |= listen(b"".join(self.keeper.media(k.chunk) for k in around), (start_s, end_s), axis, self.limits)
             except UnreadableVideo as error:
                 self._add_gap(Gap("gap", max(start_s, run.start_s), min(end_s, run.reached_s), f"sound: {error}", run=run.name))
         made = self.state.blocks_made
@@ -364,16 +362,18 @@ class LiveWatch:
         grey = block.series.get("grey")
         if self.camera is not None and grey is not None:
             self.camera.see(block, self.newest)
-            self._put[self._key("grey", block.number)] = pack({"grey": grey})
+            self.keeper.put("grey", block.number, pack({"grey": grey}))
         slim = replace(block, series={name: s for name, s in block.series.items() if name != "grey"})
-        self._put[self._key("blocks", block.number)] = pack(slim.series)
+        self.keeper.put("blocks", block.number, pack(slim.series))
         gone = self.newest.add(slim)
-        self._gone += [self._key("blocks", b.number) for b in gone]
+        for left in gone:
+            self.keeper.drop("blocks", left.number)
         self.state.blocks = [(b.number, b.start_s, b.end_s) for b in self.newest.parts]
         if self.camera is not None and block.number - self.state.snapshot >= SNAPSHOT_BLOCKS:
-            self._put[self._key("camera", block.number + 1)] = self.camera.to_bytes()
-            self._gone += [self._key("grey", n) for n in range(self.state.snapshot, block.number + 1)]
-            self._gone.append(self._key("camera", self.state.snapshot))
+            self.keeper.put("camera", block.number + 1, self.camera.to_bytes())
+            for number in range(self.state.snapshot, block.number + 1):
+                self.keeper.drop("grey", number)
+            self.keeper.drop("camera", self.state.snapshot)
             self.state.snapshot = block.number + 1
 
     def _judged(self, *, again: bool = False) -> list[Change]:
@@ -419,37 +419,11 @@ class LiveWatch:
         """Keep what will not change any more, for the report at the end."""
         done = [c for c in changes if c.type == "end" and c.finding.state == "found"]
         if done:
-            self._put[self._key("sealed", self.state.sealed)] = findings_to_bytes(done)
+            self.keeper.put("sealed", self.state.sealed, findings_to_bytes(done))
             self.state.sealed += 1
         return changes
 
     # -- the store ------------------------------------------------------------------------------------------------------------
-
-    def _key(self, what: str, number: int) -> str:
-        return f"{self.prefix}/{what}/{number:012d}"
-
-    def _chunk_key(self, chunk: Chunk) -> str:
-        return f"{self.prefix}/chunks/{hashlib.sha256(chunk.run.encode()).hexdigest()[:16]}-{chunk.sequence:012d}"
-
-    def _keep(self, chunk: Chunk) -> None:
-        self._bytes[self._chunk_key(chunk)] = chunk.data
-        if chunk.data:
-            self._put[self._chunk_key(chunk)] = chunk.data
-
-    def _bytes_of(self, chunk: Chunk) -> bytes:
-        key = self._chunk_key(chunk)
-        if key not in self._bytes:
-            try:
-                self._bytes[key] = self.blobs.get(key)
-            except KeyError:
-                self._bytes[key] = b""  # a mark
-        return self._bytes[key]
-
-    def _drop(self, chunk: Chunk) -> None:
-        key = self._chunk_key(chunk)
-        self._bytes.pop(key, None)
-        if self._put.pop(key, None) is None:
-            self._gone.append(key)
 
     def _forget_pieces(self) -> None:
         """Chunks that no block to come will ask for; the last one may be the lead of the next."""
@@ -458,41 +432,28 @@ class LiveWatch:
         needed_s = run.block * LIVE_BLOCK_S - LEAD_S
         for kept in state.pieces[:-1]:
             if kept.end_s <= needed_s:
-                self._drop(kept.chunk)
+                self.keeper.release(kept.chunk)
         state.pieces = [k for k in state.pieces[:-1] if k.end_s > needed_s] + state.pieces[-1:]
-
-    def _save(self) -> None:
-        state = self.state
-        for key, data in self._put.items():
-            self.blobs.put(key, data)
-        state.generation += 1
-        if not self.blobs.put_new(self._key("state", state.generation), to_bytes(state)):
-            raise StoreUnavailable(f"another replica went on with the stream {self.stream}")
-        for key in [*self._gone, self._key("state", state.generation - 2)]:
-            self.blobs.delete(key)
-        self._put, self._gone = {}, []
 
     def _refresh(self) -> None:
         """Go on from what is stored, where that is not what is in memory."""
-        stored = max(self.blobs.keys(f"{self.prefix}/state/"), default="")
-        generation = int(stored.rsplit("/", 1)[1]) if stored else 0
-        if generation == self.state.generation:
-            return
-        self.state = from_bytes(self.blobs.get(stored)) if stored else State()
-        self._rest()
-        self._remember()
+        state = self.keeper.load(self.state.generation)
+        if state is not None:
+            self.state = state
+            self._rest()
+            self._remember()
 
     def _remember(self) -> None:
         """Fill the memory from the store, as it was when the state was saved."""
         state = self.state
         for number, start_s, end_s in state.blocks:
-            self.newest.add(Block(number, start_s, end_s, unpack(self.blobs.get(self._key("blocks", number)))))
+            self.newest.add(Block(number, start_s, end_s, unpack(self.keeper.get("blocks", number))))
         self.newest.missing = list(state.missing)
         if self.camera is not None:
             if state.snapshot:
-                self.camera.restore(self.blobs.get(self._key("camera", state.snapshot)))
+                self.camera.restore(self.keeper.get("camera", state.snapshot))
             for block in [b for b in self.newest.parts if b.number >= state.snapshot]:
-                grey = unpack(self.blobs.get(self._key("grey", block.number)))
+                grey = unpack(self.keeper.get("grey", block.number))
                 self.camera.see(replace(block, series={**block.series, **grey}), self.newest)
         if self.newest.parts:
             self.newest.find_shots_anew()
@@ -501,7 +462,7 @@ class LiveWatch:
             return
         for kept in state.pieces:
             axis = Axis(run.origin, run.origin + Fraction(kept.start_s))
-            self._gathered(decode(self._bytes_of(kept.chunk), b"", axis, self.plan, self.gather.jumps, self.limits, facts=False))
+            self._gathered(decode(self.keeper.media(kept.chunk), b"", axis, self.plan, self.gather.jumps, self.limits, facts=False))
 
 
 def replace_gap(gap: Gap, **changed: object) -> Gap:
