@@ -128,9 +128,8 @@ def judging(measured: Measured, series: FolderBlobs, bucket: MinioBlobs, scratch
         asked.told.clear()
         rounds = 1 if name == "cached, empty" else ROUNDS
         times = [seconds(partial(tasks_over, replace(measured, blobs=blobs, _joined={}))) for _ in range(rounds)]
-        print(
-            f"  {name:14} {statistics.median(times):6.2f}  {sum(asked.told) / 1e6 / rounds:6.0f} MB in {len(asked.told) / rounds:.0f} requests"
-        )
+        megabytes, requests = sum(asked.told) / 1e6 / rounds, len(asked.told) / rounds
+        print(f"  {name:14} {statistics.median(times):6.2f}  {megabytes:6.0f} MB in {requests:.0f} requests")
 
 
 def tasks_over(measured: Measured) -> None:
