@@ -225,9 +225,35 @@ class ReportEvent(Message):
         return self.video_id
 
 
+@dataclass(frozen=True, slots=True)
+class StreamStatus(Message):
+    """How a live stream is. counts: chunks, bytes, and those that came twice, late, damaged or not at all, since it began.
+
+    state: on air | ended. lag_s: from the producer's clock, when it had read the chunk, to this message.
+    """
+
+    __pydantic_config__ = CLOSED
+    kind: ClassVar[str] = "stream-status"
+
+    stream: str
+    source: str
+    state: str
+    seconds_total: float
+    seconds_seen: float
+    lag_s: float | None
+    findings: int
+    counts: Mapping[str, int]
+    at: str  # RFC 3339
+    ext: Ext = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        return self.stream
+
+
 M = TypeVar("M", bound=Message)
 KINDS: Mapping[str, type[Message]] = {
-    message.kind: message for message in (Request, Segment, Pictures, Features, Memories, FindingEvent, ReportEvent)
+    message.kind: message for message in (Request, Segment, Pictures, Features, Memories, FindingEvent, ReportEvent, StreamStatus)
 }
 SCHEMAS = Path(__file__).with_name("schemas")
 

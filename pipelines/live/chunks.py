@@ -31,6 +31,7 @@ class Chunk:
     origin_us: int | None = None
     wall_clock: str = ""
     source: str = ""  # the camera or channel, as people call it
+    profile: str = ""  # what is to be looked for, see pipelines/profiles.py
     is_last: bool = False
 
     def __post_init__(self) -> None:

@@ -42,6 +42,7 @@ class Feed:
     new_run: Callable[[], str]
     wall_clock: Callable[[], str]
     source: str = ""
+    profile: str = ""
     run: str = ""
     sequence: int = 0
     origin_us: int | None = None
@@ -52,7 +53,7 @@ class Feed:
         self.run, self.sequence, self.origin_us, self.reached_s = self.new_run(), 0, origin_us, None
 
     def numbered(self, chunk: Chunk) -> Chunk:
-        made = replace(chunk, sequence=self.sequence)
+        made = replace(chunk, sequence=self.sequence, source=self.source, profile=self.profile)
         self.sequence += 1
         return made
 
@@ -60,7 +61,7 @@ class Feed:
         """The mark behind everything that was sent."""
         if not self.run:
             self.begin(None)
-        return self.numbered(Chunk(self.stream, self.run, 0, wall_clock=self.wall_clock(), source=self.source, is_last=True))
+        return self.numbered(Chunk(self.stream, self.run, 0, wall_clock=self.wall_clock(), is_last=True))
 
 
 @dataclass(slots=True)
@@ -104,7 +105,7 @@ class _Draft:
         return self.feed.numbered(
             Chunk(
                 self.feed.stream, self.feed.run, 0, self.into.getvalue(), self.content_type, self.low or 0, self.high or 0,
-                lead.time_base, self.feed.origin_us, self.feed.wall_clock(), self.feed.source,
+                lead.time_base, self.feed.origin_us, self.feed.wall_clock(),
             )
         )  # fmt: skip
 

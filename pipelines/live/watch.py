@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import ceil, floor
@@ -40,6 +40,8 @@ LIVE_VERSION = "1"  # raise it whenever the same chunks would be told of otherwi
 LINE = "stream"  # the task that tells of what was not received
 SOUND_LAG_S = 2.0  # sound that is further behind the pictures than this has ended
 SNAPSHOT_BLOCKS = 20
+ANEW = "the source began its clock anew; what follows is laid on the next whole second"
+MOST_LOST = 1000  # chunks of one gap that are remembered, should they come after all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,25 +105,25 @@ class LiveWatch:
         Raises StoreUnavailable where the store does not answer, or another replica went on meanwhile; then take it again.
         """
         self._refresh()
-        state = self.state
-        if (chunk.run, chunk.sequence) == state.outbox[:2]:
-            return state.outbox[2]
-        try:
-            changes = [Change(c.type, c.revision, plain(c.finding)) for c in self._taken(chunk)]
-            state.outbox = (chunk.run, chunk.sequence, changes)
-            self.keeper.save(state)
-        except BaseException:
-            self.state = State(generation=-1)  # what is in memory is half done: the next call reads what was stored
-            raise
-        return changes
+        here = (chunk.run, chunk.sequence)
+        return self.state.outbox[2] if here == self.state.outbox[:2] else self._saved(here, lambda: self._taken(chunk))
 
     def end(self) -> list[Change]:
         """The source has been silent for too long: everything open is ended. A chunk that comes later goes on with the stream."""
         self._refresh()
-        run = self.state.run
-        if run is None or self.state.ended:
+        if self.state.run is None or self.state.ended:
             return []
-        return self.take(Chunk(self.stream, run.name, run.sequence + len(self.state.pending) + 1_000_000, is_last=True))
+        return self._saved(self.state.outbox[:2], lambda: self._flush() + self._finish())
+
+    def _saved(self, here: tuple[str, int], work: Callable[[], list[Change]]) -> list[Change]:
+        try:
+            changes = [Change(c.type, c.revision, plain(c.finding)) for c in work()]
+            self.state.outbox = (*here, changes)
+            self.keeper.save(self.state)
+        except BaseException:
+            self.state = State(generation=-1)  # what is in memory is half done: the next call reads what was stored
+            raise
+        return changes
 
     def _taken(self, chunk: Chunk) -> list[Change]:
         state = self.state
@@ -131,7 +133,7 @@ class LiveWatch:
             if any(r.name == chunk.run for r in state.runs):
                 return self._late(chunk)
             changes = self._flush() if run else []
-            self._begin(chunk.run, first=chunk.sequence if chunk.sequence > self.settings.reorder else 0)
+            self._begin(chunk.run, chunk.sequence if chunk.sequence > self.settings.reorder else 0, ANEW)
             return changes + self._queue(chunk)
         if chunk.sequence < run.sequence:
             return self._late(chunk)
@@ -176,11 +178,12 @@ class LiveWatch:
         """The chunks before `until` will not come."""
         run = self.state.run
         assert run is not None
-        lost = list(range(run.sequence, until))
-        run.sequence = until
-        if until - lost[0] < 1_000_000 if lost else False:
-            self.state.counts["lost"] += len(lost)
-            self._miss(lost, f"{len(lost)} chunk{'s' * (len(lost) > 1)} of the stream did not arrive")
+        first, run.sequence = run.sequence, until
+        count = until - first
+        if count:
+            self.state.counts["lost"] += count
+            lost = list(range(max(first, until - MOST_LOST), until))
+            self._miss(lost, f"{count} chunk{'s' * (count > 1)} of the stream did not arrive")
 
     def _miss(self, lost: list[int], cause: str) -> None:
         run = self.state.run
@@ -198,7 +201,9 @@ class LiveWatch:
             return self._finish() if chunk.is_last else []
         state.counts["chunks"] += 1
         state.counts["bytes"] += len(chunk.data)
-        state.ended = False
+        if state.ended:
+            self._begin(chunk.run, chunk.sequence + 1, "the stream had ended and goes on; that is laid on the next whole second")
+            chunk, state.ended = replace(chunk, origin_us=None), False
         try:
             piece = self._decoded(chunk)
         except UnreadableVideo as error:
@@ -233,9 +238,10 @@ class LiveWatch:
         """Lay a piece behind what is there, and measure and judge what it completes."""
         state, run = self.state, self.state.run
         assert run is not None
-        if run.origin is not None and not run.reached_s - BACK_S <= piece.start_s <= run.reached_s + FORTH_S:
-            changes = self._close()  # the clock began anew, though the producer did not say so
-            self._begin(chunk.run, first=chunk.sequence + 1)
+        if not run.reached_s - BACK_S <= piece.start_s <= run.reached_s + FORTH_S:
+            changes = self._close() if run.origin is not None else []
+            if run.origin is not None:  # the clock began anew, though the producer did not say so
+                self._begin(chunk.run, chunk.sequence + 1, ANEW)
             return changes + self._placed(chunk, self._decoded(replace(chunk, origin_us=None)))
         run.origin, run.time_base = piece.origin, piece.time_base or run.time_base
         state.facts = state.facts or piece.facts
@@ -262,7 +268,7 @@ class LiveWatch:
 
     # -- runs and gaps --------------------------------------------------------------------------------------------------------
 
-    def _begin(self, name: str, first: int) -> None:
+    def _begin(self, name: str, first: int, cause: str) -> None:
         """A clock begins, on the next whole second of the line: how long nothing was aired between two clocks, no clock tells."""
         state = self.state
         end_s = state.run.reached_s if state.run else 0.0
@@ -270,7 +276,6 @@ class LiveWatch:
         if state.run is not None:
             state.counts["runs"] += 1
             wall = (state.run.last_wall, "")
-            cause = "the source began its clock anew; what follows is laid on the next whole second"
             self._add_gap(Gap("discontinuity", end_s, max(start_s, end_s + 0.001), cause, run=name, wall=wall))
         state.runs = [*state.runs[-MOST_RUNS:], Run(name, start_s, sequence=first, reached_s=start_s, block=floor(start_s / LIVE_BLOCK_S))]
         state.pieces, self.gather = [], Gather(self.plan, LIVE_BLOCK_S)
@@ -404,14 +409,15 @@ class LiveWatch:
 
     def _snapped(self, finding: Finding) -> Finding:
         """On the ticks of the pictures' own clock, whatever stretch was judged."""
-        clock = self._clock_at(finding.span.start_s)
+        clock = self.clock_at(finding.span.start_s)
         if clock is None:
             return plain(finding)
         first, last = clock.tick(finding.span.start_s), clock.tick(finding.span.end_s)
         start_s = max(0.0, clock.seconds(first))
         return plain(replace(finding, span=TimeSpan(start_s, max(clock.seconds(last), start_s + 1e-6)), ticks=(first, last)))
 
-    def _clock_at(self, seconds: float) -> Clock | None:
+    def clock_at(self, seconds: float) -> Clock | None:
+        """The clock whose ticks count there."""
         run = next((r for r in reversed(self.state.runs) if r.start_s <= seconds + 1e-3), self.state.run)
         return run.clock if run else None
 

@@ -64,6 +64,7 @@ def chunk_record(chunk: Chunk, blobs: Blobs | None, largest: int = LARGEST_CHUNK
     told = {
         "longtake-origin-us": "" if chunk.origin_us is None else str(chunk.origin_us),
         "longtake-source": chunk.source,
+        "longtake-profile": chunk.profile,
         "longtake-last": "1" if chunk.is_last else "",
     }
     return Record(chunk.stream, value, headers | {name: text for name, text in told.items() if text} | claim)
@@ -81,7 +82,8 @@ def chunk_of(delivery: Delivery, blobs: Blobs) -> Chunk:
             record.key, said["longtake-run"], int(said["longtake-sequence"]), record.value,
             claim.content_type if claim else said.get("content-type", ""), int(said.get("longtake-start-tick", 0)),
             int(said.get("longtake-end-tick", said.get("longtake-start-tick", 0))), Fraction(said.get("longtake-time-base", "1/90000")),
-            int(origin) if origin else None, said.get("ce_time", ""), said.get("longtake-source", ""), said.get("longtake-last") == "1",
+            int(origin) if origin else None, said.get("ce_time", ""), said.get("longtake-source", ""),
+            said.get("longtake-profile", ""), said.get("longtake-last") == "1",
         )  # fmt: skip
     except (KeyError, ValueError, TypeError, ZeroDivisionError) as error:
         raise BadMessage(f"a chunk's headers say its run, sequence, ticks and time base; here {error} is wrong or missing") from error
@@ -99,6 +101,7 @@ class Push:
     largest: int = LARGEST_CHUNK
     give_up_s: float = 300.0  # without a chunk, all connections together
     channel: str = ""
+    profile: str = "broadcast"
 
     @property
     def is_file(self) -> bool:
@@ -146,7 +149,7 @@ def push(
     Raises UnreadableVideo where nothing was ever read, WrongRequest for a source of another kind.
     """
     stop = stop or threading.Event()
-    feed = Feed(wish.stream, _new_run(), _wall_clock, wish.channel)
+    feed = Feed(wish.stream, _new_run(), _wall_clock, wish.channel, wish.profile)
     sender = _Sender(wish, topics, blobs, on_progress, stop, Sent(wish.stream))
     try:
         _send_all(wish, feed, sender, stop)
