@@ -130,6 +130,11 @@ def slots_of(settings: Settings) -> int:
 def open_stage(name: str, settings: Settings, parts: Parts, beside: Sequence[str]) -> Stage:
     if name == "ingest":
         return Ingest(open_bucket_of_films(settings), parts.ledger)
+    if name == "live":
+        from pipelines.live.watch import LiveSettings
+        from services.ingest.live import Live
+
+        return Live(parts, LiveSettings(window_s=settings.live_window_s))
     return stage_named(name, parts, beside)
 
 
