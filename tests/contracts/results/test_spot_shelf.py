@@ -1,6 +1,5 @@
 """What the shelf of known spots promises."""
 
-
 import numpy as np
 import pytest
 
