@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -56,8 +57,7 @@ class Servers:
     @contextlib.contextmanager
     def started(cls, folder: Path | str | None = None) -> Iterator[Servers]:
         """All of them until the block or this process ends; without a folder, in one that is removed afterwards."""
-        servers = cls(folder or tempfile.mkdtemp(prefix="longtake-servers-"))
-        servers.folder.chmod(0o711)
+        servers = cls(folder or Path(tempfile.gettempdir(), f"longtake-servers-{secrets.token_hex(6)}"))
         # Beside us waits a process that stops them when its standard input closes: at the end of the block, or of us. The kernel's
         # own signal for that, PR_SET_PDEATHSIG, comes when the starting thread ends; a test may start one in a thread.
         watch = [sys.executable, "-m", "deploy.local", "stop", "--at-end-of-input", "--data", str(servers.folder)]
