@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import signal
 import tempfile
 import threading
@@ -42,6 +43,7 @@ def serve(config: Path | None, address: str = "") -> None:
     Settings.from_env()  # or WrongRequest, before anything is started
     log_to_stderr()
     stop = _stopping()
+    _prepare(address)
     import ray
     from ray.serve._private.api import serve_start
     from ray.serve.config import ProxyLocation
@@ -63,14 +65,20 @@ def serve(config: Path | None, address: str = "") -> None:
         ray.shutdown()
 
 
+def _prepare(address: str) -> None:
+    """Ray reads its environment when it is imported."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if not address:
+        os.environ.setdefault("RAY_AUTH_MODE", "token")  # nobody else on this machine submits work to this cluster
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))  # of this run; Ray's own would lie in the home folder for ever
+
+
 def _connect(address: str) -> None:
     import ray
 
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     if address:
         ray.init(address=address, namespace="serve")
         return
-    os.environ.setdefault("RAY_AUTH_MODE", "token")  # others on this machine may not submit work to this cluster
     folder = Path(tempfile.gettempdir()) / f"longtake-ray-{os.getuid()}"
     ray.init(namespace="serve", include_dashboard=False, _temp_dir=str(folder), log_to_driver=True, logging_level=logging.WARNING)
 

@@ -20,7 +20,8 @@ class Sources:
     roots: tuple[Path, ...] = ()
 
     def open(self, uri: str, version: str = "") -> FilmFile:
-        """Raises WrongRequest where it may not be named, UnreadableVideo where nothing is there, FilmChanged."""
+        """Raises WrongRequest where it may not be named, UnreadableVideo where nothing is there; where a version was asked for,
+        FilmChanged for anything but that."""
         parts = urlsplit(uri)
         if parts.scheme == "file":
             return self._file(Path(unquote(parts.path)), version)
@@ -43,4 +44,6 @@ def _opened(blobs: Blobs, key: str, told: str, version: str) -> FilmFile:
             raise FilmChanged(f"{told} was replaced: it is {now} by now, not {version}")
         return blobs.open(key)
     except KeyError:
+        if version:
+            raise FilmChanged(f"{told} was deleted") from None
         raise UnreadableVideo(f"{told} is not there; was it deleted?") from None

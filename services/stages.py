@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pipelines.analyze import report_on, settings_for
@@ -18,7 +19,7 @@ from pipelines.encode import Encoding
 from pipelines.exports.report_json import report_from_json, report_to_json
 from pipelines.findings import Report, settings_digest
 from pipelines.grounds import Beside, gather
-from pipelines.interfaces import Blobs, ServiceUnavailable
+from pipelines.interfaces import Blobs, FilmChanged, ServiceUnavailable
 from pipelines.profiles import Wanted, wanted
 from pipelines.segments import Work
 from pipelines.shares import look_once, measure_share, seal, shares
@@ -68,6 +69,15 @@ class Parts:
     def note(self, request: Request, state: str, reason: str = "", video_id: str = "") -> None:
         self.book.put(RequestRow(request.id, request.uri, request.version, request.name, state, reason, video_id))
 
+    @contextmanager
+    def wanted_still(self, request: Request) -> Iterator[None]:
+        """Ends what is done for a film that was replaced or deleted meanwhile: what lies there now has a request of its own."""
+        try:
+            yield
+        except FilmChanged as error:
+            self.note(request, "superseded", str(error))
+            logger.info("film changed uri=%s reason=%s", request.uri, error)
+
     def video(self, request: Request, video_id: str) -> Video:
         return Video(self.sources.open(request.uri, request.version), video_id, request.source or request.series or video_id)
 
@@ -103,13 +113,17 @@ class Cut:
     def __call__(self, delivery: Delivery) -> Iterator[Out]:
         request = decode(delivery, Request)
         self.parts.note(request, "working")
-        video = self._identified(request)
-        wish = wish_of(request)
+        with self.parts.wanted_still(request):
+            yield from self._cut(request)
+
+    def _cut(self, request: Request) -> Iterator[Out]:
+        video, wish = self._identified(request), wish_of(request)
         if self.parts.is_answered(video, request, wish):
             yield Out(FEATURES, Features(request, video.id))
             return
         work = self.parts.work(video, wish, self.waiting)
-        todo = shares(work, self.parts.encoding(work).is_done)
+        # Also what others are at already, for another request of the same film: this one wants to hear of its end as well.
+        todo = shares(work, self.parts.encoding(work).has_seen)
         first = int(video.id[:8], 16)  # neighbours go to different partitions, so that all replicas have their share
         for number, blocks in enumerate(todo):
             segment = Segment(request, video.id, blocks.start, blocks.stop)
@@ -137,6 +151,10 @@ class Decode:
 
     def __call__(self, delivery: Delivery) -> Iterator[Out]:
         segment = decode(delivery, Segment)
+        with self.parts.wanted_still(segment.request):
+            yield from self._decode(segment)
+
+    def _decode(self, segment: Segment) -> Iterator[Out]:
         video = self.parts.video(segment.request, segment.video_id)
         work = self.parts.work(video, wish_of(segment.request), self.parts.waiting if self.encodes else None)
         if not self.encodes:
@@ -159,6 +177,10 @@ class Encode:
 
     def __call__(self, delivery: Delivery) -> Iterator[Out]:
         pictures = decode(delivery, Pictures)
+        with self.parts.wanted_still(pictures.request):
+            yield from self._encode(pictures)
+
+    def _encode(self, pictures: Pictures) -> Iterator[Out]:
         video = self.parts.video(pictures.request, pictures.video_id)
         work = self.parts.work(video, wish_of(pictures.request), None)
         with self.parts.encoding(work, pictures.blocks) as encoding:
@@ -201,6 +223,10 @@ class Tasks:
 
     def __call__(self, delivery: Delivery) -> Iterator[Out]:
         ready = decode(delivery, Memories)
+        with self.parts.wanted_still(ready.request):
+            yield from self._judge(ready)
+
+    def _judge(self, ready: Memories) -> Iterator[Out]:
         request, store = ready.request, self.parts.store
         video = self.parts.video(request, ready.video_id)
         run = Run(workers=self.parts.workers, again=request.again)
@@ -251,7 +277,8 @@ def note_death(parts: Parts, delivery: Delivery, death: Death) -> None:
 
 
 STAGE_TOPICS = {
-    "ingest": OBJECTS, "cut": REQUESTS, "decode": SEGMENTS, "encode": PICTURES, "watch": FEATURES, "tasks": MEMORIES, "record": FINDINGS,
+    "ingest": OBJECTS, "live": STREAMS, "cut": REQUESTS, "decode": SEGMENTS, "encode": PICTURES, "watch": FEATURES, "tasks": MEMORIES,
+    "record": FINDINGS,
 }  # fmt: skip
 STAGES = tuple(STAGE_TOPICS)  # in the order of the flow
 

@@ -71,11 +71,16 @@ def up(*, embedded: bool = False, config: Path | None = None, place: Place = HER
             raise WrongRequest("the services run already, the other way; `longtake down` stops them")
         _say(f"the services run already; {place.endpoints} says where")
         return told
+    _end(place)  # what an earlier run left half-way
     settings = _embedded(place) if embedded else _with_servers(place)
     began = time.monotonic()
     _say("starting the services (a quarter of a minute or more)")
     _start(_command(embedded, config), settings, place)
-    _check(settings, place)
+    try:
+        _check(settings, place)
+    except BaseException:
+        _end(place)
+        raise
     _say(f"a tiny video went the whole way; ready after {time.monotonic() - began:.0f} s")
     endpoints = _endpoints(settings)
     write_private(place.endpoints, endpoints)
@@ -84,11 +89,7 @@ def up(*, embedded: bool = False, config: Path | None = None, place: Place = HER
 
 def down(place: Place = HERE) -> None:
     """Stop everything that `up` started; what was stored stays."""
-    pid = place.running()
-    if pid is not None:
-        _say("stopping the services; what is in hand comes to its end")
-        _end(pid)
-    place.process.unlink(missing_ok=True)
+    _end(place)
     place.endpoints.unlink(missing_ok=True)
     if (place.folder / "servers" / "servers.json").exists():
         _servers(place, "stop")
@@ -215,14 +216,18 @@ def write_private(path: Path, told: Mapping[str, Any]) -> None:
     part.replace(path)
 
 
-def _end(pid: int) -> None:
-    os.kill(pid, signal.SIGTERM)
-    began = _started_at(pid)
-    deadline = time.monotonic() + LEAVE_S
-    while _started_at(pid) == began and began:
-        if time.monotonic() > deadline:
-            os.killpg(pid, signal.SIGKILL)
-        time.sleep(0.2)
+def _end(place: Place) -> None:
+    """End the services' process where it runs."""
+    pid = place.running()
+    if pid is not None:
+        _say("stopping the services; what is in hand comes to its end")
+        os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + LEAVE_S
+        while place.running() == pid:
+            if time.monotonic() > deadline:
+                os.killpg(pid, signal.SIGKILL)
+            time.sleep(0.2)
+    place.process.unlink(missing_ok=True)
 
 
 def _started_at(pid: int) -> str:

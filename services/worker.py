@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-from pipelines.interfaces import FilmChanged, ServiceUnavailable, StoreUnavailable, UnreadableVideo, WrongRequest
+from pipelines.interfaces import ServiceUnavailable, StoreUnavailable, UnreadableVideo, WrongRequest
 from services.dead_letters import DEAD_LETTERS, Death, dead_letter
 from services.messages import BadMessage, Message, encode
 from services.topics.base import BrokerUnavailable, Consumer, Delivery, Record, TooLarge, Topics
@@ -196,9 +196,6 @@ class Worker:
             try:
                 self._send(stage(delivery), stage.name, delivery)
                 self.tally.done += 1
-                return None
-            except FilmChanged as error:  # nobody wants to know any more: what lies there now has a request of its own
-                logger.info("film changed stage=%s offset=%d reason=%s", stage.name, delivery.offset, error)
                 return None
             except FUTILE as error:
                 return Death.of(stage.name, error, attempt, began)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from pipelines.interfaces import FilmChanged, StoreUnavailable, UnreadableVideo
+from pipelines.interfaces import StoreUnavailable, UnreadableVideo
 from services.dead_letters import DEAD_LETTERS, letters, named, replay
 from services.messages import Features, Memories, Request, decode, encode
 from services.topics.base import BrokerUnavailable, Delivery, Record
@@ -190,17 +190,6 @@ def test_attempts_are_counted_before_the_work(topics: MemoryTopics):
     worked(topics, Doing(lambda name: during.append(counts.counts["doing", record.headers["ce_id"]])), counts)
 
     assert during == [1]
-
-
-def test_a_film_that_changed_is_nobodys_fault(topics: MemoryTopics):
-    def act(name: str) -> None:
-        raise FilmChanged("a.mp4 was replaced")
-
-    topics.put(IN, [features("a")])
-
-    worked(topics, Doing(act))
-
-    assert (outcome(topics), letters(topics)) == ([], [])
 
 
 def test_what_is_no_message_of_ours_is_told_in_words(topics: MemoryTopics):
