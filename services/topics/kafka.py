@@ -14,7 +14,8 @@ from kafka.admin import MemberToRemove, OffsetSpec, OffsetTimestamp
 from kafka.structs import TopicPartition
 
 from services.topics.base import LARGEST_BYTES, BrokerUnavailable, Delivery, GroupInUse, Record, TooLarge, partition_of
-from services.topics.kafka_consumer import KafkaConsumer, answered, milliseconds, opened, polled
+from services.topics.kafka_client import answered, ended, milliseconds, opened, polled
+from services.topics.kafka_consumer import KafkaConsumer
 from services.topics.kafka_options import OPEN, PATIENT, Security, Waits
 
 WINDOW = 1_000  # records on their way at once: kafka-python's producer has no bound of its own
@@ -100,11 +101,9 @@ class KafkaTopics:
                 raise BrokerUnavailable(f"Kafka did not rewind {group} on {topic}: {outcome.__name__}")
 
     def close(self) -> None:
-        with self._lock:
-            producer, self._producer = self._producer, None
-            self._closed = True
-        if producer:
-            producer.close(timeout=1.0)  # nothing is on its way but what a `put` waits for
+        self._closed = True
+        if self._producer:
+            self._abandon(self._producer)  # nothing is on its way but what a `put` waits for
         with self._asking:
             self._drop_admin()
 
@@ -132,13 +131,9 @@ class KafkaTopics:
                     future.get(self._waits.put_s)
             except (errors.MessageSizeTooLargeError, errors.RecordListTooLargeError) as error:
                 raise TooLarge(f"the broker takes no record as large as one of those for {topic}: {error}") from error
-            except errors.KafkaTimeoutError:
-                raise
             except errors.KafkaError:
-                # An idempotent producer may have lost its place in the sequence for good, or the topic its partitions.
-                self._counts.pop(topic, None)
-                with self._lock:
-                    self._producer = None
+                self._counts.pop(topic, None)  # the topic may have been made anew
+                self._abandon(producer)
                 raise
 
     def _open_producer(self) -> Any:
@@ -161,6 +156,13 @@ class KafkaTopics:
                     },
                 )
             return self._producer
+
+    def _abandon(self, producer: Any) -> None:
+        """Have the next put begin with a new producer: an idempotent one of kafka-python 3.0.12 whose records could not be sent in time
+        sends nothing any more."""
+        with self._lock:
+            self._producer = None if self._producer is producer else self._producer
+        ended(producer, self._waits.answer_s)
 
     # Asking.
 

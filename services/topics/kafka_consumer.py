@@ -3,51 +3,21 @@
 from __future__ import annotations
 
 import itertools
-import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import kafka
 from kafka import errors
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
-from kafka.net.compat import KafkaNetClient
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
-from services.topics.base import BrokerUnavailable, Delivery, Record
+from services.topics.base import BrokerUnavailable, Delivery
+from services.topics.kafka_client import answered, keep_join, milliseconds, opened, polled
 from services.topics.kafka_options import Waits
-
-EVERYTHING = 1 << 30  # records of one poll; a fetch brings 1 MiB a partition at most, or one batch
-
-logger = logging.getLogger(__name__)
-
-
-@contextmanager
-def answered(doing: str) -> Iterator[None]:
-    """Turns whatever kafka-python says into BrokerUnavailable."""
-    try:
-        yield
-    except errors.KafkaError as error:
-        raise BrokerUnavailable(f"Kafka failed while {doing}: {type(error).__name__} ({error})") from error
-
-
-def opened(kind: Callable[..., Any], settings: Mapping[str, Any]) -> Any:
-    """One of kafka-python's clients, connected. Where it finds no broker it would leave its thread behind."""
-    made: list[KafkaNetClient] = []
-
-    def connection(**given: Any) -> KafkaNetClient:
-        made.append(KafkaNetClient(**given))
-        return made[-1]
-
-    try:
-        return kind(**settings, kafka_client=connection)
-    except BaseException:
-        for client in made:
-            client.close()
-        raise
 
 
 class KafkaConsumer:
@@ -157,7 +127,8 @@ class KafkaConsumer:
     def _fetch(self, timeout_s: float) -> None:
         """Keep the membership, take part in rebalances, and read on where nothing is held or waiting."""
         with answered(f"reading for {self._group}"):
-            _keep_join(self._kafka._coordinator)
+            self._require_own_name()
+            keep_join(self._kafka._coordinator)
             found = polled(self._kafka, timeout_s)
             if self._is_somebody_else():
                 self._start_over()
@@ -165,6 +136,13 @@ class KafkaConsumer:
         for place, messages in found.items():
             self._kafka.pause(place)
             self._read.setdefault(place, deque()).extend(messages)
+
+    def _require_own_name(self) -> None:
+        """kafka-python tells whose name was taken by another only in its log, and reads on."""
+        coordinator = self._kafka._coordinator
+        if self._member and coordinator.stable() and not coordinator._heartbeat_enabled:
+            self.lose()
+            raise BrokerUnavailable(f"another consumer has taken the place of the member {self._member} in {self._group}")
 
     def _commits(self, place: TopicPartition, offset: int) -> bool:
         """False where the group is being rebalanced, so that nobody can tell yet whose the partition is."""
@@ -206,56 +184,3 @@ class _Listener(kafka.ConsumerRebalanceListener):  # type: ignore[misc]  # kafka
 
     def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         pass
-
-
-class _KeptJoin:
-    """A join of the group that ended between two polls, and that a poll takes for one that goes on and ends at once."""
-
-    is_done = False
-
-    def __init__(self, task: Any) -> None:
-        self.add_callback, self.add_errback = task.add_callback, task.add_errback
-
-
-def _keep_join(coordinator: Any) -> None:
-    """Let a poll take up a join of the group that an earlier one did not wait for.
-
-    kafka-python 3.0.12 forgets such a join once it ended: it asks for another, and the whole group rebalances again, without end where
-    members poll by turns; or, where new metadata was the reason for it, for none, and never reads or heartbeats again.
-    Reaches into the package, so its version is pinned.
-    """
-    if coordinator._join_task is not None:
-        coordinator.request_rejoin()
-        if coordinator._join_task.is_done:
-            coordinator._join_task = _KeptJoin(coordinator._join_task)
-
-
-def polled(reader: Any, timeout_s: float) -> dict[TopicPartition, list[Delivery]]:
-    """What the partitions that are not paused have, as much as was fetched of each.
-
-    All of it: kafka-python 3.0.12 never gives out the rest where a partition was paused in the middle and no other has anything new.
-    """
-    try:
-        found = reader.poll(milliseconds(timeout_s), max_records=EVERYTHING)
-    except UnicodeDecodeError as error:
-        # The name of a header, which Kafka's protocol has in UTF-8. kafka-python cannot read the record, and would never go beyond it.
-        place = reader._fetcher._next_partition_records.topic_partition
-        offset = reader.position(place)
-        logger.error("record skipped, a header's name is not UTF-8 topic=%s partition=%d offset=%d error=%s", *place, offset, error)
-        reader.seek(place, offset + 1)
-        return {}
-    return {place: [_delivery(message) for message in messages] for place, messages in found.items()}
-
-
-def _delivery(message: Any) -> Delivery:
-    """Takes what anybody may have put, also what is no UTF-8, lacks a key or has no value."""
-    record = Record(_text(message.key), message.value or b"", {name: _text(value) for name, value in message.headers})
-    return Delivery(message.topic, message.partition, message.offset, message.timestamp, record)
-
-
-def _text(data: bytes | None) -> str:
-    return (data or b"").decode("utf-8", "backslashreplace")
-
-
-def milliseconds(seconds: float) -> int:
-    return round(seconds * 1000)
