@@ -18,6 +18,7 @@ from xml.etree.ElementTree import ParseError
 import certifi
 import urllib3
 from minio import Minio
+from minio.datatypes import Object
 from minio.error import InvalidResponseError, MinioException, S3Error
 from urllib3.util import Retry, Timeout
 
@@ -71,7 +72,7 @@ class MinioBlobs:
                 if error.code not in ("PreconditionFailed", "ConditionalRequestConflict"):
                     raise
                 # The answer to a first try may have been lost: then what lies there is ours.
-                return bool(self._head(key).get(WRITER) == writer)
+                return bool((self._head(key).metadata or {}).get(WRITER) == writer)
         return True
 
     def put_stream(self, key: str, stream: Stream) -> Stored:
@@ -94,7 +95,7 @@ class MinioBlobs:
 
     def stat(self, key: str) -> Stored:
         with self.told(key):
-            found = self._client.stat_object(self.bucket, self._name(key))
+            found = self._head(key)
         assert found.size is not None and found.etag is not None
         return Stored(key, found.size, found.etag, found.last_modified.timestamp() if found.last_modified else 0.0)
 
@@ -139,8 +140,13 @@ class MinioBlobs:
         told = {"Content-Type": "application/octet-stream", DIGEST: hashlib.sha256(data).hexdigest()} | headers
         self._client._put_object(self.bucket, self._name(key), data, cast(Any, told))
 
-    def _head(self, key: str) -> Any:
-        return self._client.stat_object(self.bucket, self._name(key)).metadata
+    def _head(self, key: str) -> Object:
+        try:
+            return self._client.stat_object(self.bucket, self._name(key))
+        except S3Error as error:  # the answer has no words: of a missing bucket it is the same
+            if error.code == "NoSuchKey" and not self._client.bucket_exists(self.bucket):
+                raise error.copy("NoSuchBucket", "") from error
+            raise
 
     def _read(self, key: str, start: int, length: int, headers: dict[str, str]) -> tuple[bytes, Any]:
         """The bytes (to the end where `length` is 0) and the answer's headers; asked for again where the answer breaks off."""

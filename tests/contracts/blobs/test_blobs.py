@@ -61,6 +61,17 @@ def test_keys_are_sorted_and_chosen_by_any_beginning(blobs: Blobs):
     assert list(blobs.keys("nothing/")) == []
 
 
+def test_a_listing_tells_what_each_key_tells(blobs: Blobs):
+    for key in ("films/b.mp4", "films/a é.mp4", "series/1"):
+        blobs.put(key, key.encode())
+
+    listed = list(blobs.stored("films/"))
+
+    assert [(one.key, one.size) for one in listed] == [("films/a é.mp4", 14), ("films/b.mp4", 11)]
+    assert [one.version for one in listed] == [blobs.stat(one.key).version for one in listed]
+    assert [one.changed_at for one in listed] == pytest.approx([blobs.stat(one.key).changed_at for one in listed], abs=1)
+
+
 def test_what_was_never_put_or_is_deleted_is_a_key_error(blobs: Blobs):
     blobs.put("series/a/000001.npz", b"1")
     blobs.delete("series/a/000001.npz")

@@ -37,6 +37,7 @@ def test_a_refusal_and_a_missing_bucket_are_told_apart(bucket: MinioBlobs):
     assert "refuses this access" in told(lambda: replace(bucket, secret_key="the-secret-itself").get("a"))
     assert "refuses this access" in told(lambda: replace(bucket, access_key="nobody").put("a", b""))
     assert "has no bucket 'elsewhere'" in told(lambda: replace(bucket, bucket="elsewhere").put("a", b""))
+    assert "has no bucket 'elsewhere'" in told(lambda: replace(bucket, bucket="elsewhere").open("a"))
     assert "has no bucket 'elsewhere'" in told(lambda: list(replace(bucket, bucket="elsewhere").keys("")))
 
 
