@@ -134,7 +134,11 @@ def open_stage(name: str, settings: Settings, parts: Parts, beside: Sequence[str
         from pipelines.live.watch import LiveSettings
         from services.ingest.live import Live
 
-        return Live(parts, LiveSettings(window_s=settings.live_window_s))
+        return Live(parts.store, parts.senses, LiveSettings(window_s=settings.live_window_s))
+    if name == "watch" and settings.video_xl:
+        from services.memories import open_memories
+
+        return stage_named(name, parts, beside, open_memories(settings, parts.store.blobs).watch)
     return stage_named(name, parts, beside)
 
 

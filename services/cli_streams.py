@@ -36,6 +36,9 @@ def push(
         float, typer.Option(min=0.5, max=30.0, metavar="SECONDS", help="Length of a chunk; longer where key frames are rarer.")
     ] = 2.0,
     channel: Annotated[str, typer.Option(metavar="NAME", help="Whose ordinary life it shows. Default: the stream itself.")] = "",
+    profile: Annotated[
+        str, typer.Option(metavar="NAME", help="broadcast (ads and faults), camera (anomalies and faults), sport ...")
+    ] = "broadcast",
     give_up_s: Annotated[
         float, typer.Option("--give-up", min=1.0, metavar="SECONDS", help="End the stream after so long without anything from the source.")
     ] = 300.0,
@@ -45,11 +48,14 @@ def push(
 
     A connection that breaks is made again, after 1 s, 2 s, 4 s ... 30 s; where the source's clock went on, so does the stream, and the
     gap is told in its findings. Ctrl-C ends the stream cleanly. The broker, and the store for chunks of more than 4 MB, are those of
-    LONGTAKE_KAFKA and LONGTAKE_S3; watch the findings with `longtake findings --video ID`.
+    LONGTAKE_KAFKA and LONGTAKE_S3. Without a broker the stream is watched in this process, and findings are printed as they arrive:
+    new, update (refined) and end, each with its id and revision.
     """
     from services.pushing import push_stream
 
-    return push_stream(source, name=name, pace=realtime, chunk_s=chunk_s, channel=channel, give_up_s=give_up_s, as_json=json)
+    return push_stream(
+        source, name=name, pace=realtime, chunk_s=chunk_s, channel=channel, profile=profile, give_up_s=give_up_s, as_json=json
+    )
 
 
 @streams.command("list", short_help="Show the streams that are known.")

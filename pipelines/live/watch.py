@@ -336,7 +336,7 @@ class LiveWatch:
             run.block += 1
             made += 1
         self._forget_pieces()
-        return self._judged() if made else []
+        return self._judged() if made else self._judged_line()
 
     def _near(self, block: int) -> list[Kept]:
         """The chunks that lie in the block or behind it."""

@@ -17,10 +17,11 @@ from pipelines.live.report import report_of
 from pipelines.live.rolling import Change
 from pipelines.live.watch import LiveSettings, LiveWatch
 from pipelines.profiles import PROFILES, wanted
+from pipelines.watching import Senses, Store
 from services.blobs.claims import claim_put
 from services.ingest.streams import chunk_of
 from services.messages import JSON, BadMessage, FindingEvent, ReportEvent, StreamStatus
-from services.stages import FINDINGS, STREAM_STATUS, STREAMS, Parts
+from services.stages import FINDINGS, STREAM_STATUS, STREAMS
 from services.topics.base import Delivery
 from services.worker import Out
 
@@ -44,7 +45,8 @@ class _Seat:
 class Live:
     """Chunks in, `FindingEvent`s, `ReportEvent`s and `StreamStatus`es out."""
 
-    parts: Parts
+    store: Store
+    senses: Senses
     settings: LiveSettings = field(default_factory=LiveSettings)
     clock: Callable[[], float] = time.monotonic
     silent_s: float = SILENT_S
@@ -54,7 +56,7 @@ class Live:
     _door: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, delivery: Delivery) -> Iterator[Out]:
-        chunk = chunk_of(delivery, self.parts.store.blobs)
+        chunk = chunk_of(delivery, self.store.blobs)
         if chunk.profile and chunk.profile not in PROFILES:
             raise BadMessage(f"no profile is called {chunk.profile[:40]!r}; there are {', '.join(PROFILES)}")
         seat = self._seat(chunk.stream, chunk.profile)
@@ -85,7 +87,7 @@ class Live:
     def _watch(self, stream: str, profile: str) -> LiveWatch:
         preset = PROFILES[profile]
         tasks = tuple(task for task in TASKS if task in preset.tasks)
-        return LiveWatch(stream, wanted(profile, tasks), self.parts.store.blobs, self.parts.senses, self.settings)
+        return LiveWatch(stream, wanted(profile, tasks), self.store.blobs, self.senses, self.settings)
 
     def _told(self, watch: LiveWatch, changes: list[Change], chunk: Chunk | None) -> Iterator[Out]:
         state = watch.state
@@ -113,7 +115,7 @@ class Live:
             request_id=report.request_id, video_id=report.video_id, name=report.name, source=source, status=report.status.value,
             reason=report.reason, seconds_seen=report.coverage.seconds_seen, seconds_total=report.coverage.seconds_total,
             system=report.system, digest=report.digest, findings=len(report.findings),
-            claim=claim_put(self.parts.store.blobs, "claims/", text.encode(), JSON), sealed=sealed,
+            claim=claim_put(self.store.blobs, "claims/", text.encode(), JSON), sealed=sealed,
         )  # fmt: skip
 
 

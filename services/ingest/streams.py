@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from fractions import Fraction
 from math import inf
@@ -122,6 +122,7 @@ class Sent:
     chunks: int = 0
     bytes: int = 0
     seconds: float = 0.0
+    speed: float = 0.0  # seconds of the stream for each that passed
     reconnects: int = 0
     trouble: str = ""  # of now, empty where all goes well
 
@@ -197,6 +198,7 @@ class _Sender:
     on_progress: Callable[[Sent], None]
     stop: threading.Event
     sent: Sent
+    start_s: float = field(default_factory=time.monotonic)
     began: tuple[str, float, float] = ("", 0.0, 0.0)  # run; by the wall clock; on the run's own clock
 
     def pace_and_put(self, chunk: Chunk) -> None:
@@ -210,6 +212,7 @@ class _Sender:
         self.sent.chunks += 1
         self.sent.bytes += len(chunk.data)
         self.sent.seconds += chunk.duration_s
+        self.sent.speed = self.sent.seconds / max(time.monotonic() - self.start_s, 1e-3)
         self.tell("")
 
     def put(self, chunk: Chunk) -> None:
