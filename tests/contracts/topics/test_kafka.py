@@ -255,6 +255,33 @@ def test_a_member_whose_name_was_taken_is_told_so(broker: Broker):
     assert [after.commit(delivery) for delivery in taken] == [True, True]
 
 
+@pytest.mark.servers
+def test_a_member_that_the_group_forgot_begins_where_the_group_is(broker: Broker, kafka: str):
+    from kafka import KafkaAdminClient
+    from kafka.admin import MemberToRemove
+
+    topic = broker.topic(partitions=2)
+    for partition in range(2):
+        broker.topics.put(topic, records("", "a", "b", "c"), partition)
+    member = broker.consumer(topic)
+    done = await_deliveries(member)[0]
+    assert member.commit(done)
+    held = await_deliveries(member, 2)
+    admin = KafkaAdminClient(bootstrap_servers=kafka)
+    admin.remove_group_members(broker.group, [MemberToRemove(member_id=member._kafka.group_metadata().member_id)])  # type: ignore[attr-defined]
+    admin.close()
+    deadline_s = time.monotonic() + PATIENCE_S
+    while any(member.owns(delivery) for delivery in held):
+        assert time.monotonic() < deadline_s
+        member.poll(0.1, 0)
+
+    again = await_deliveries(member, 2)
+
+    assert sorted(again, key=lambda delivery: delivery.partition) == sorted(held, key=lambda delivery: delivery.partition)
+    assert [member.commit(delivery) for delivery in held] == [False, False]
+    assert [member.commit(delivery) for delivery in again] == [True, True]
+
+
 def test_where_nobody_listens_the_broker_is_unavailable_and_no_thread_stays():
     topics = KafkaTopics(NOWHERE, waits=Waits(answer_s=0.2, put_s=0.2))
     threads = threading.active_count()
