@@ -20,6 +20,7 @@ from services.topics.base import Delivery, Record
 
 CLOSED = ConfigDict(extra="forbid")  # a word that is misspelt is told, not passed over; `ext` is for the words of others
 JSON = "application/json"
+SYSTEMS = ("signals", "video-xl")
 Ext = Mapping[str, Any]
 
 
@@ -79,6 +80,8 @@ class Request(Message):
         if urlsplit(self.uri).scheme not in ("s3", "file"):
             raise ValueError(f"a source is s3://bucket/key or file:///path, not {self.uri[:200]!r}")
         wanted(self.profile, self.tasks)
+        if self.system not in SYSTEMS:
+            raise ValueError(f"no system is called {self.system!r}; there are {', '.join(SYSTEMS)}")
         if not self.name:
             path = urlsplit(self.uri).path if self.uri.startswith("file:") else self.uri
             object.__setattr__(self, "name", (unquote(path) if self.uri.startswith("file:") else path).rsplit("/", 1)[-1])

@@ -64,7 +64,11 @@ class Settings:
     providers: tuple[str, ...] = setting(("cpu",), "what the visual encoder computes on: cpu, cuda, tensorrt", unit="NAME,...")
     speech: str = setting("", "transcribe with this engine; see longtake analyze --help")
     speech_model: str = setting("", "of that engine")
-    checkpoint: str = setting("", "of Video-XL, for requests that want its memory", unit="FOLDER")
+    video_xl: str = setting("", "its checkpoint, for requests that want its memory and for questions", unit="FOLDER|NAME")
+    device: str = setting("cpu", "that systems compute on: cpu, cuda, cuda:1 ...")
+    device_bytes: int = setting(8 << 30, "of it, for memories that are being asked", unit="bytes")
+    ratio: str = setting("16", "visual tokens that one summary token stands for; see longtake watch --help")
+    fps: float = setting(1.0, "pictures of a film that a system looks at", unit="pictures/s")
     live_window_s: float = setting(900.0, "of a stream that is judged again and again", unit="seconds")
     local: bool = setting(False, "this machine only: well-known secrets are put up with")
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ from pipelines.encode import Encoding
 from pipelines.exports.report_json import report_from_json, report_to_json
 from pipelines.findings import Report, settings_digest
 from pipelines.grounds import Beside, gather
-from pipelines.interfaces import Blobs, FilmChanged, ServiceUnavailable
+from pipelines.interfaces import Blobs, FilmChanged, ServiceUnavailable, WrongRequest
 from pipelines.profiles import Wanted, wanted
 from pipelines.segments import Work
 from pipelines.shares import look_once, measure_share, seal, shares
@@ -205,12 +205,22 @@ def _whole(parts: Parts, work: Work, request: Request, video: Video) -> Iterator
 class Watch:
     """Where a published system's memory of the video is wanted, it is made here; whatever else passes through."""
 
+    parts: Parts
+    remember: Callable[[Video], str] | None = None  # makes the memory, and gives its key; None where no checkpoint is at hand
     name: str = "watch"
     topic: str = FEATURES
 
     def __call__(self, delivery: Delivery) -> Iterator[Out]:
         features = decode(delivery, Features)
-        yield Out(MEMORIES, Memories(features.request, features.video_id))
+        with self.parts.wanted_still(features.request):
+            yield Out(MEMORIES, Memories(features.request, features.video_id, self._memory(features)))
+
+    def _memory(self, features: Features) -> str:
+        if features.request.system == "signals":
+            return ""
+        if self.remember is None:
+            raise WrongRequest("no checkpoint of Video-XL is at hand here; LONGTAKE_VIDEO_XL names one")
+        return self.remember(self.parts.video(features.request, features.video_id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,8 +293,8 @@ STAGE_TOPICS = {
 STAGES = tuple(STAGE_TOPICS)  # in the order of the flow
 
 
-def stage_named(name: str, parts: Parts, beside: Iterable[str]) -> Stage:
-    """The stage called `name` in a process that runs the stages `beside` as well."""
+def stage_named(name: str, parts: Parts, beside: Iterable[str], remember: Callable[[Video], str] | None = None) -> Stage:
+    """The stage called `name` in a process that runs the stages `beside` as well. remember: as of `Watch`."""
     encodes = "encode" in beside
     match name:
         case "cut":
@@ -294,7 +304,7 @@ def stage_named(name: str, parts: Parts, beside: Iterable[str]) -> Stage:
         case "encode":
             return Encode(parts)
         case "watch":
-            return Watch()
+            return Watch(parts, remember)
         case "tasks":
             return Tasks(parts)
         case "record":
