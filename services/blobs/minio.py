@@ -69,7 +69,7 @@ class MinioBlobs:
             try:
                 self._put(key, data, {"If-None-Match": "*", WRITER: writer})
             except S3Error as error:
-                if error.code not in ("PreconditionFailed", "ConditionalRequestConflict"):
+                if error.code != "PreconditionFailed":
                     raise
                 # The answer to a first try may have been lost: then what lies there is ours.
                 return bool((self._head(key).metadata or {}).get(WRITER) == writer)
