@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
@@ -16,7 +16,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pipelines.exports.report_json import finding_to_json
 from pipelines.findings import Finding, Report
 from pipelines.profiles import wanted
-from services.topics.base import Delivery, Record
+from services.topics.base import LARGEST_BYTES, Delivery, Record
 
 CLOSED = ConfigDict(extra="forbid")  # a word that is misspelt is told, not passed over; `ext` is for the words of others
 JSON = "application/json"
@@ -341,9 +341,12 @@ def kinds_on(delivery: Delivery, *expected: type[Message]) -> type[Message]:
 def finding_event(finding: Finding, report: Report, source: str, request_id: str) -> FindingEvent:
     """One finding of a film's report."""
     clock, told = report.clock, finding_to_json(finding)
-    return FindingEvent(
+    event = FindingEvent(
         type="end", revision=finding.revision + 1, id=finding.id, video_id=report.video_id, name=report.name, source=source,
         task=finding.task, finding=finding.kind, start_s=finding.span.start_s, end_s=finding.span.end_s, score=finding.score,
         label=finding.label, state=finding.state, ticks=finding.ticks, time_base=str(clock.time_base) if clock and finding.ticks else "",
         explanation=finding.explanation, evidence=tuple(told["evidence"]), data=told["data"], request_id=request_id,
     )  # fmt: skip
+    if len(_adapter(FindingEvent).dump_json(event)) <= LARGEST_BYTES:
+        return event
+    return replace(event, evidence=(), data={}, ext={"left_out": "evidence and data: the report has them"})
