@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import json
 import logging
-import mimetypes
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
 
-from pipelines.stores.ledger import Ledger
-
 from pipelines.interfaces import Blobs
+from pipelines.stores.ledger import Ledger
 from services.messages import BadMessage, Request
 from services.topics.base import Delivery
 from services.worker import Out
 
 logger = logging.getLogger(__name__)
 REQUESTS, OBJECTS = "longtake.requests", "longtake.objects"
-NO_FILMS = ("text/", "image/", "font/", "application/json", "application/pdf", "application/zip", "application/x-tar", "application/xml")
-NO_FILM_SUFFIXES = (".part", ".tmp", ".crdownload", ".srt", ".vtt", ".ass", ".ssa", ".nfo", ".edl", ".sha256", ".md5")
+NO_FILMS = (  # by suffix: what systems say of a suffix differs, and some take .ts for a text
+    ".part", ".tmp", ".crdownload", ".srt", ".vtt", ".ass", ".ssa", ".nfo", ".edl", ".sha256", ".md5", ".txt", ".json", ".xml", ".csv",
+    ".jpg", ".jpeg", ".png", ".webp", ".html", ".md", ".pdf", ".zip", ".tar", ".gz", ".yaml", ".yml", ".log", ".db", ".npz",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ def puts_in(value: bytes) -> list[Put]:
         told = json.loads(value)
         records = told.get("Records") or []
         return [_put(record["s3"]) for record in records if "ObjectCreated:" in record["eventName"]]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BadMessage(f"this is no bucket notification: {type(error).__name__} {str(error)[:200]}") from error
 
 
@@ -59,10 +59,7 @@ def _put(s3: dict[str, Any]) -> Put:
 def is_film(key: str, size: int) -> bool:
     """Whether it may be one: neither empty, nor hidden, nor of a kind that never is. What is in it is found out by reading it."""
     name = key.rsplit("/", 1)[-1]
-    if not size or not name or name.startswith(".") or name.casefold().endswith(NO_FILM_SUFFIXES):
-        return False
-    kind = mimetypes.guess_type(name)[0] or ""
-    return not kind.startswith(NO_FILMS)
+    return bool(size and name) and not name.startswith(".") and not name.casefold().endswith(NO_FILMS)
 
 
 @dataclass(frozen=True, slots=True)
