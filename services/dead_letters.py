@@ -72,7 +72,12 @@ def dead_letter(delivery: Delivery, group: str, death: Death) -> Record:
         "last-failure": _time(datetime.now(UTC).timestamp()),
         "stacktrace": death.trace,
     }
-    return Record(delivery.record.key, delivery.record.value, dict(delivery.record.headers) | {OURS + n: t for n, t in told.items()})
+    return Record(delivery.record.key, delivery.record.value, dict(delivery.record.headers) | {OURS + n: _text(t) for n, t in told.items()})
+
+
+def _text(told: str) -> str:
+    """What a header takes, whatever a stranger had an exception say."""
+    return told[-LONGEST_TRACE:].encode("utf-8", "backslashreplace").decode()
 
 
 def letter_id(delivery: Delivery) -> str:

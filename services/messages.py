@@ -18,6 +18,7 @@ from pipelines.findings import Finding, Report
 from pipelines.profiles import wanted
 from services.topics.base import LARGEST_BYTES, Delivery, Record
 
+MOST_BLOCKS = 10_080  # of a minute each: a week, the longest film there is
 CLOSED = ConfigDict(extra="forbid")  # a word that is misspelt is told, not passed over; `ext` is for the words of others
 JSON = "application/json"
 SYSTEMS = ("signals", "video-xl")
@@ -79,6 +80,9 @@ class Request(Message):
     def __post_init__(self) -> None:
         if urlsplit(self.uri).scheme not in ("s3", "file"):
             raise ValueError(f"a source is s3://bucket/key or file:///path, not {self.uri[:200]!r}")
+        for told in (self.uri, self.version, self.name, self.source, self.series):
+            if len(told.encode()) > LONGEST_NAME or "\0" in told:  # a database would take neither as a key
+                raise ValueError(f"a name has at most {LONGEST_NAME} bytes and none of them is 0, got {told[:100]!r}")
         wanted(self.profile, self.tasks)
         if self.system not in SYSTEMS:
             raise ValueError(f"no system is called {self.system!r}; there are {', '.join(SYSTEMS)}")
@@ -105,6 +109,10 @@ class _Stretch(Message):
     video_id: str
     start: int  # the first block of BLOCK_S seconds
     stop: int  # one past the last
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start < self.stop <= MOST_BLOCKS:
+            raise ValueError(f"a stretch runs forward from 0, to {MOST_BLOCKS} at most, got [{self.start}, {self.stop})")
 
     @property
     def key(self) -> str:
@@ -258,6 +266,7 @@ M = TypeVar("M", bound=Message)
 KINDS: Mapping[str, type[Message]] = {
     message.kind: message for message in (Request, Segment, Pictures, Features, Memories, FindingEvent, ReportEvent, StreamStatus)
 }
+LONGEST_NAME = 1200  # bytes; S3 allows keys of 1024, PostgreSQL's indices 2704 for uri and version together
 SCHEMAS = Path(__file__).with_name("schemas")
 
 

@@ -24,14 +24,17 @@ class Sources:
         FilmChanged for anything but that."""
         parts = urlsplit(uri)
         if parts.scheme == "file":
-            return self._file(Path(unquote(parts.path)), version)
+            return self._file(unquote(parts.path), version)
         bucket, _, key = uri.removeprefix("s3://").partition("/")
         if self.bucket is None or bucket not in self.buckets:
             raise WrongRequest(f"the bucket {bucket!r} is not among those that requests may name ({', '.join(self.buckets) or 'none'})")
         return _opened(self.bucket(bucket), key, f"the object {uri}", version)
 
-    def _file(self, path: Path, version: str) -> FilmFile:
-        resolved = path.resolve()
+    def _file(self, named: str, version: str) -> FilmFile:
+        try:
+            path, resolved = Path(named), Path(named).resolve()
+        except (ValueError, OSError) as error:  # a byte of zeros, a link that leads to itself
+            raise WrongRequest(f"{named!r} is not the path of a file: {error}") from error
         root = next((root for root in map(Path.resolve, self.roots) if resolved.is_relative_to(root)), None)
         if root is None:
             raise WrongRequest(f"{path} does not lie in a folder whose films requests may name; LONGTAKE_ROOTS lists them")
@@ -47,3 +50,5 @@ def _opened(blobs: Blobs, key: str, told: str, version: str) -> FilmFile:
         if version:
             raise FilmChanged(f"{told} was deleted") from None
         raise UnreadableVideo(f"{told} is not there; was it deleted?") from None
+    except ValueError as error:
+        raise WrongRequest(str(error)) from error

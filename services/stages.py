@@ -31,6 +31,7 @@ from services.dead_letters import Death
 from services.messages import (
     JSON,
     BadMessage,
+    Claim,
     Features,
     FindingEvent,
     Memories,
@@ -269,11 +270,21 @@ class Record:
         kind: type[Message] = kinds_on(delivery, FindingEvent, ReportEvent)
         if kind is ReportEvent:
             event = decode(delivery, ReportEvent)
-            report = report_from_json(json.loads(claim_get(self.parts.store.blobs, event.claim)))
+            report = report_from_json(json.loads(_claimed(self.parts.store.blobs, event.claim)))
             self.parts.store.results.save(report, event.source)
             self.parts.book.settle(event.request_id, event.status, event.reason, event.video_id)
             logger.info("report saved request_id=%s video_id=%s findings=%d", event.request_id, event.video_id, event.findings)
         return ()
+
+
+def _claimed(blobs: Blobs, claim: Claim) -> bytes:
+    """Raises BadMessage where no patience would bring what was claimed."""
+    try:
+        return claim_get(blobs, claim)
+    except KeyError:
+        raise BadMessage(f"{claim.uri} is not in the store; what is claimed there is kept for some days only") from None
+    except ValueError as error:
+        raise BadMessage(str(error)) from error
 
 
 def note_death(parts: Parts, delivery: Delivery, death: Death) -> None:
@@ -281,7 +292,7 @@ def note_death(parts: Parts, delivery: Delivery, death: Death) -> None:
     try:
         told = json.loads(delivery.record.value)
         asked = decode(delivery, Request) if delivery.topic == REQUESTS else Request(**told["request"])
-    except (BadMessage, ValueError, TypeError, KeyError):
+    except (BadMessage, WrongRequest, ValueError, TypeError, KeyError, RecursionError):
         return  # it was nobody's request
     parts.note(asked, "failed", death.reason)
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
@@ -29,6 +30,7 @@ FUTILE = (UnreadableVideo, WrongRequest, BadMessage, TooLarge)  # the same messa
 PASSING = (StoreUnavailable, ServiceUnavailable, BrokerUnavailable)  # the same message may succeed later
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 15.0  # between two tries
 POLL_S = 0.05  # of each stage's consumer in turn
+OUR_ID = re.compile(r"[0-9a-f]{32}")  # of `messages.encode`
 STALLED_S = 60.0  # without a turn of the loop: the replica is not well
 
 
@@ -69,6 +71,10 @@ class Attempts(Protocol):
         ...
 
     def settle(self, stage: str, message_id: str) -> None: ...
+
+    def withdraw(self, stage: str, message_id: str) -> None:
+        """The last attempt does not count: it was broken off through no fault of the message."""
+        ...
 
 
 class Stopped(Exception):
@@ -187,11 +193,20 @@ class Worker:
 
     def _worked(self, stage: Stage, delivery: Delivery, message_id: str) -> Death | None:
         """Work on it until it is done or hopeless; None where it is done."""
-        began, wait_s = time.time(), FIRST_WAIT_S
         attempt = self._patiently(lambda: self.attempts.begin(stage.name, message_id))
         if attempt > self.rules.max_attempts:
             reason = f"it ended the process {attempt - 1} times while it was worked on"
-            return Death(stage.name, "WorkerDied", reason, attempt - 1, began)
+            return Death(stage.name, "WorkerDied", reason, attempt - 1, time.time())
+        try:
+            return self._tried(stage, delivery, message_id, attempt)
+        except Stopped:
+            with suppress(*PASSING):
+                self.attempts.withdraw(stage.name, message_id)
+            raise
+
+    def _tried(self, stage: Stage, delivery: Delivery, message_id: str, attempt: int) -> Death | None:
+        """Try until it succeeds, or there is no hope that it will."""
+        began, wait_s = time.time(), FIRST_WAIT_S
         while True:
             try:
                 self._send(stage(delivery), stage.name, delivery)
@@ -226,7 +241,12 @@ class Worker:
         logger.error("dead letter stage=%s topic=%s offset=%d reason=%s", death.stage, delivery.topic, delivery.offset, death.reason)
         record: Record = dead_letter(delivery, group_of(death.stage), death)
         self._patiently(lambda: self.topics.put(DEAD_LETTERS, [record]))
-        self._patiently(lambda: self.on_death(delivery, death))
+        try:
+            self._patiently(lambda: self.on_death(delivery, death))
+        except Stopped:
+            raise
+        except Exception:  # any: a message that cannot even be mourned must not end the process, time and again
+            logger.exception("nobody could be told of a dead letter stage=%s offset=%d", death.stage, delivery.offset)
         self.tally.dead += 1
 
     def _patiently(self, action: Callable[[], T]) -> T:
@@ -246,23 +266,28 @@ class Worker:
 
 
 def identity(delivery: Delivery) -> str:
-    """The same for the same message, however often it was sent."""
+    """The same for the same message, however often it was sent. What others call their messages (all alike, perhaps, or more than
+    a database takes for a key) does not count."""
     record = delivery.record
-    return record.headers.get("ce_id") or hashlib.sha256(record.key.encode() + b"\n" + record.value).hexdigest()[:32]
+    own = record.headers.get("ce_id", "")
+    return own if OUR_ID.fullmatch(own) else hashlib.sha256(record.key.encode() + b"\n" + record.value).hexdigest()[:32]
 
 
 class Alone:
-    """Lets many in together, or one alone."""
+    """Lets many in together, or one alone; who wants to be alone does not wait for those who come later."""
 
     def __init__(self) -> None:
         self._door = threading.Condition()
         self._inside = 0
+        self._waiting = 0  # for the room to themselves
         self._one = False
 
     @contextmanager
     def shared(self, together: bool) -> Iterator[None]:
         with self._door:
-            self._door.wait_for(lambda: not self._one and (together or not self._inside))
+            self._waiting += not together
+            self._door.wait_for(lambda: not self._one and not (self._waiting if together else self._inside))
+            self._waiting -= not together
             self._inside += 1
             self._one = not together
         try:

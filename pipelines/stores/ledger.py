@@ -41,6 +41,13 @@ class Ledger:
         with self._database.writing(f"attempt {stage} {message_id}") as db:
             db.execute(sa.delete(_attempts).filter_by(stage=stage, message_id=message_id))
 
+    def withdraw(self, stage: str, message_id: str) -> None:
+        """Count one attempt less: it was broken off through no fault of the message."""
+        with self._database.writing(f"attempt {stage} {message_id}") as db:
+            mine = {"stage": stage, "message_id": message_id}
+            db.execute(sa.update(_attempts).filter_by(**mine).values(attempts=_attempts.c.attempts - 1))
+            db.execute(sa.delete(_attempts).filter_by(**mine).where(_attempts.c.attempts < 1))
+
     def met(self, uri: str, version: str, sequencer: str, request_id: str) -> bool:
         """Note an object's version; False where this one or a newer one is noted already.
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
-from pipelines.interfaces import Blobs, StoreUnavailable
-from services.messages import Claim
+from pipelines.interfaces import Blobs
+from services.messages import BadMessage, Claim
 
 
 def claim_put(blobs: Blobs, prefix: str, data: bytes, content_type: str) -> Claim:
@@ -17,8 +17,8 @@ def claim_put(blobs: Blobs, prefix: str, data: bytes, content_type: str) -> Clai
 
 
 def claim_get(blobs: Blobs, claim: Claim) -> bytes:
-    """The bytes claimed, and no others. Raises KeyError where they are gone, StoreUnavailable where they are damaged."""
+    """The bytes claimed, and no others. Raises KeyError where they are gone, BadMessage where others lie there."""
     data = blobs.get(claim.uri)
     if len(data) != claim.size or hashlib.sha256(data).hexdigest() != claim.sha256:
-        raise StoreUnavailable(f"{claim.uri} is damaged: its bytes are not those that were claimed")
+        raise BadMessage(f"{claim.uri} is damaged: its bytes are not those that were claimed")
     return data

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from pipelines.interfaces import StoreUnavailable, UnreadableVideo
-from services.dead_letters import DEAD_LETTERS, letters, named, replay
+from services.dead_letters import DEAD_LETTERS, Death, letters, named, replay
 from services.messages import Features, Memories, Request, decode, encode
 from services.topics.base import BrokerUnavailable, Delivery, Record
 from services.topics.memory import MemoryTopics
@@ -39,6 +39,10 @@ class Counts:
     def settle(self, stage: str, message_id: str) -> None:
         with self.lock:
             self.counts.pop((stage, message_id), None)
+
+    def withdraw(self, stage: str, message_id: str) -> None:
+        with self.lock:
+            self.counts[stage, message_id] -= 1
 
 
 @dataclass
@@ -232,7 +236,8 @@ def test_stopping_gives_back_what_waits_for_a_store(topics: MemoryTopics):
         raise StoreUnavailable("away")
 
     topics.put(IN, [features("a")])
-    worker = Worker([Doing(act)], topics, Counts())
+    counts = Counts()
+    worker = Worker([Doing(act)], topics, counts)
     thread = threading.Thread(target=worker.run)
     thread.start()
     assert tried.wait(SOON_S)
@@ -240,6 +245,7 @@ def test_stopping_gives_back_what_waits_for_a_store(topics: MemoryTopics):
     thread.join(SOON_S)
 
     assert topics.lag([IN], "longtake.doing") == 1
+    assert set(counts.counts.values()) == {0}  # being stopped is no attempt: a film outlives any number of restarts
     worked(topics, Doing(lambda name: None))
     assert outcome(topics) == ["a"]
 
@@ -261,6 +267,60 @@ def test_what_was_tried_before_is_worked_on_alone():
         thread.join(SOON_S)
 
     assert (inside, most) == ([0], [1])
+
+
+def test_who_was_tried_before_does_not_wait_for_those_who_come_later():
+    alone, order, first_may_leave = Alone(), [], threading.Event()
+
+    def enter(name: str, together: bool) -> threading.Thread:
+        def inside() -> None:
+            with alone.shared(together):
+                order.append(name)
+                assert name != "first" or first_may_leave.wait(SOON_S)
+
+        thread = threading.Thread(target=inside)
+        thread.start()
+        return thread
+
+    threads = [enter("first", True)]
+    until(lambda: order == ["first"])
+    threads.append(enter("suspect", False))
+    until(lambda: alone._waiting == 1)
+    threads.append(enter("later", True))
+    first_may_leave.set()
+    for thread in threads:
+        thread.join(SOON_S)
+
+    assert order == ["first", "suspect", "later"]
+
+
+def test_a_death_that_cannot_be_told_ends_no_worker(topics: MemoryTopics):
+    def act(name: str) -> None:
+        raise UnreadableVideo(f"{name} is not a video")
+
+    def tell(delivery: Delivery, death: Death) -> None:
+        raise RecursionError("maximum recursion depth exceeded")
+
+    topics.put(IN, [features(name) for name in "ab"])
+    worker = Worker([Doing(act)], topics, Counts(), on_death=tell)
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    until(lambda: topics.lag([IN], "longtake.doing") == 0)
+    worker.stop()
+    thread.join(SOON_S)
+
+    worker.check()
+    assert sorted(letter.reason for letter in letters(topics)) == ["a is not a video", "b is not a video"]
+
+
+def test_names_that_others_give_their_messages_do_not_count():
+    """They may all be alike, or too long for a database's key, or hold what it takes for no text."""
+    ids = {
+        identity(Delivery(IN, 0, 0, 0, Record("k", value, {"ce_id": told}))) for value in (b"1", b"2") for told in ("1", "\0", "x" * 9000)
+    }
+
+    assert len(ids) == 2
+    assert all(len(name) == 32 for name in ids)
 
 
 def test_the_same_message_has_the_same_identity_with_and_without_our_headers():

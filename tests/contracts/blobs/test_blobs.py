@@ -13,7 +13,7 @@ import pytest
 
 from pipelines.interfaces import Blobs, StoreUnavailable
 from services.blobs.claims import claim_get, claim_put
-from services.messages import Claim
+from services.messages import BadMessage, Claim
 
 ODD_KEYS = ["series/a/000001.npz", "films/my film é 你好.mp4", "films/a+b & c=d?#100%.ts", "films/'quoted' \"twice\"~.mkv"]
 MEBI = 1 << 20
@@ -192,7 +192,7 @@ def test_a_claim_gives_the_bytes_it_names_and_no_others(blobs: Blobs):
     assert claim_get(blobs, claim) == b'{"found": 1}'
 
     blobs.put(claim.uri, b'{"found": 2}')
-    with pytest.raises(StoreUnavailable, match="is damaged"):
+    with pytest.raises(BadMessage, match="is damaged"):
         claim_get(blobs, claim)
     blobs.delete(claim.uri)
     with pytest.raises(KeyError):

@@ -39,6 +39,17 @@ def test_the_first_attempt_keeps_its_time(ledger: Ledger):
     assert ledger.first_at("decode", "m1") == first_at
 
 
+def test_an_attempt_that_is_withdrawn_does_not_count(ledger: Ledger):
+    ledger.begin("decode", "m1")
+    ledger.begin("decode", "m1")
+    ledger.withdraw("decode", "m1")
+    ledger.begin("tasks", "m1")
+    ledger.withdraw("tasks", "m1")
+
+    assert ledger.begin("decode", "m1") == 2
+    assert ledger.first_at("tasks", "m1") == ""
+
+
 def test_a_settled_message_is_forgotten(ledger: Ledger):
     ledger.begin("decode", "m1")
     ledger.begin("decode", "m2")
