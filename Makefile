@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .ONESHELL:
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo setup test test-services lint
+.PHONY: help demo up down setup test test-services lint
 
 PYTHON ?= $(shell for name in python3.11 python3 python; do \
 	"$$name" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && command -v "$$name" && break; done)
@@ -24,6 +24,12 @@ demo: .venv-core/.ready ## analyse a sample made on the spot, or your own film: 
 		echo "== demo: analyses $$VIDEO_PATH into $$out (an hour of ordinary video takes a minute or more)"
 		.venv-core/bin/longtake analyze --out "$$out" -- "$$VIDEO_PATH"
 	fi
+
+up: setup ## everything on this machine: Kafka, MinIO, PostgreSQL, the services; tried with a tiny video (the first time: some minutes)
+	@.venv/bin/longtake up
+
+down: setup ## stop what `make up` started; what is stored stays
+	@.venv/bin/longtake down
 
 setup: .venv/.ready ## .venv with everything: torch, Ray Serve, Kafka and MinIO clients, the tools
 	@echo "== setup: .venv is ready (.venv/bin/longtake, .venv/bin/python)"
