@@ -26,7 +26,7 @@ def answered(doing: str) -> Iterator[None]:
     try:
         yield
     except errors.KafkaError as error:
-        raise BrokerUnavailable(f"Kafka failed while {doing}: {type(error).__name__} ({error})") from error
+        raise BrokerUnavailable(f"Kafka failed while {doing}: {error}") from error
 
 
 def milliseconds(seconds: float) -> int:
@@ -34,7 +34,7 @@ def milliseconds(seconds: float) -> int:
 
 
 def opened(kind: Callable[..., Any], settings: Mapping[str, Any]) -> Any:
-    """One of kafka-python's clients, connected. Where it finds no broker it would leave its thread behind."""
+    """One of kafka-python's clients, connected. Where it finds no broker it would leave its thread behind, and not say why."""
     made: list[KafkaNetClient] = []
 
     def connection(**given: Any) -> KafkaNetClient:
@@ -43,9 +43,11 @@ def opened(kind: Callable[..., Any], settings: Mapping[str, Any]) -> Any:
 
     try:
         return kind(**settings, kafka_client=connection)
-    except BaseException:
+    except BaseException as error:
         for client in made:
             client.close()
+        if isinstance(error, errors.KafkaTimeoutError):
+            raise errors.KafkaTimeoutError(f"{error.args[0]} in time; where somebody listens, kafka's log says why not") from error
         raise
 
 
