@@ -11,6 +11,7 @@ Settings come from the environment of the replica.
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +62,7 @@ class Stages:
         return {"lag": float(await asyncio.to_thread(self.working.lag)), "slots": float(self.working.worker.rules.slots)}
 
     def status(self) -> dict[str, Any]:
-        return {"stages": list(self.working.names), "lag": self.working.lag(), **asdict(self.working.worker.tally)}
+        return {"pid": os.getpid(), "stages": list(self.working.names), "lag": self.working.lag(), **asdict(self.working.worker.tally)}
 
     def __del__(self) -> None:
         if hasattr(self, "working"):
