@@ -131,7 +131,7 @@ def open_stage(name: str, settings: Settings, parts: Parts, beside: Sequence[str
     if name == "ingest":
         return Ingest(open_bucket_of_films(settings), parts.ledger)
     if name == "live":
-        from pipelines.live.watch import LiveSettings
+        from pipelines.live.panel import LiveSettings
         from services.ingest.live import Live
 
         return Live(parts.store, parts.senses, LiveSettings(window_s=settings.live_window_s))

@@ -9,8 +9,9 @@ from dataclasses import replace
 from pipelines.answer import SYSTEM, overall
 from pipelines.findings import Coverage, Curve, Finding, Report, Status, TaskResult
 from pipelines.judge import curves
+from pipelines.live.panel import LINE
 from pipelines.live.state import State, findings_from_bytes
-from pipelines.live.watch import LINE, LiveWatch
+from pipelines.live.watch import LiveWatch
 from pipelines.series import Missing
 
 MOST_FINDINGS = 5000  # of the newest; a stream may go on for years
@@ -23,7 +24,7 @@ def report_of(watch: LiveWatch) -> Report:
     missing = tuple(Missing(f.span.start_s, f.span.end_s, f.label) for f in findings if f.task == LINE)
     total_s = max((run.reached_s for run in state.runs), default=0.0)
     status, reason = overall([t for t in tasks if t.task != LINE] or tasks, (), "; ".join(_troubles(watch, len(findings))))
-    window = watch.newest.since(watch.newest.start_s)
+    window = watch.panel.newest.since(watch.panel.newest.start_s)
     return Report(
         request_id=hashlib.sha256(f"{watch.stream} {watch.digest}".encode()).hexdigest()[:32],
         video_id=watch.stream,

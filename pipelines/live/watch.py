@@ -7,61 +7,36 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from math import ceil, floor
-from types import MappingProxyType
 
-from model.video import Clock, TimeSpan
 from pipelines.encode import seen_series
-from pipelines.findings import Finding, settings_digest
+from pipelines.findings import settings_digest
 from pipelines.interfaces import Blobs, UnreadableVideo
 from pipelines.limits import STANDARD, Limits
 from pipelines.live.chunks import Chunk
 from pipelines.live.cutting import BACK_S, FORTH_S
 from pipelines.live.decoding import LEAD_S, Axis, Piece, decode, listen
-from pipelines.live.judging import FAULTS, Ads, Camera, find_faults, moved
 from pipelines.live.keeping import Keeper
-from pipelines.live.rolling import Change, Rolling
-from pipelines.live.state import MOST_RUNS, Gap, Kept, Run, State, findings_to_bytes, plain
-from pipelines.live.window import LIVE_BLOCK_S, Block, Newest
+from pipelines.live.panel import USUAL, Asked, LiveSettings, Panel
+from pipelines.live.rolling import Change
+from pipelines.live.state import MOST_RUNS, Gap, Kept, Run, State, plain
+from pipelines.live.window import LIVE_BLOCK_S, Block
 from pipelines.measure import Gather
 from pipelines.profiles import Wanted
 from pipelines.segments import LOST_S
-from pipelines.series import OVERLAP_S, Missing, pack, unpack
+from pipelines.series import OVERLAP_S, Missing
 from pipelines.signals.pictures import measure_pictures
 from pipelines.spots import Spot
 from pipelines.tasks.anomalies import Normal
 from pipelines.watching import Senses
 
 logger = logging.getLogger(__name__)
-LIVE_VERSION = "1"  # raise it whenever the same chunks would be told of otherwise
-LINE = "stream"  # the task that tells of what was not received
 SOUND_LAG_S = 2.0  # sound that is further behind the pictures than this has ended
-SNAPSHOT_BLOCKS = 20
 ANEW = "the source began its clock anew; what follows is laid on the next whole second"
 MOST_LOST = 1000  # chunks of one gap that are remembered, should they come after all
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LiveSettings:
-    """How a stream is judged. window_s: of it, again and again. settle_s: how long what has ended may still be refined, per task.
-    reorder: chunks that wait for one that is missing. fault_s: the stretch in which faults of the line are looked for."""
-
-    window_s: float = 900.0
-    settle_s: Mapping[str, float] = field(
-        default_factory=lambda: MappingProxyType({"ads": 300.0, "anomalies": 120.0, FAULTS: 30.0, LINE: 60.0})
-    )
-    reorder: int = 4
-    fault_s: float = 120.0
-
-    def __post_init__(self) -> None:
-        if max(self.settle_s.values()) >= self.window_s or self.fault_s > self.window_s:
-            raise ValueError(f"what may still be refined must lie in the window of {self.window_s:g} s")
-
-    def settings(self) -> dict[str, object]:
-        return {"version": LIVE_VERSION, "window_s": self.window_s, "settle_s": dict(self.settle_s), "reorder": self.reorder}
 
 
 class LiveWatch:
@@ -73,29 +48,25 @@ class LiveWatch:
         wanted: Wanted,
         blobs: Blobs,
         senses: Senses = Senses(),
-        settings: LiveSettings = LiveSettings(),
+        settings: LiveSettings = USUAL,
         *,
         normal: Normal | None = None,
         spots: tuple[Spot, ...] = (),
         limits: Limits = STANDARD,
     ) -> None:
-        self.stream, self.wanted, self.blobs, self.senses, self.settings, self.limits = stream, wanted, blobs, senses, settings, limits
+        self.stream, self.senses, self.settings, self.limits = stream, senses, settings, limits
         self.plan = senses.plan(replace(wanted.plan, cutter=None))
-        self.normal, self.spots = normal, spots
         self.told_settings = wanted.settings() | senses.settings() | {"live": settings.settings()}
         self.digest = settings_digest(self.told_settings)
-        prefix = f"live/{hashlib.sha256(stream.encode()).hexdigest()[:32]}/{self.digest}"
-        self.keeper = Keeper(blobs, prefix)
-        self.state = State(generation=-1)
-        self._rest()
+        self.asked = Asked(stream=stream, digest=self.digest, wanted=wanted, senses=senses, settings=settings, normal=normal, spots=spots)
+        self.keeper = Keeper(blobs, f"live/{hashlib.sha256(stream.encode()).hexdigest()[:32]}/{self.digest}")
+        self._begin_from(State(generation=-1))
 
-    def _rest(self) -> None:
-        """What can be made again from the state: everything that is kept in memory only."""
-        names = self.senses.encoder.class_names if self.senses.encoder else ()
-        self.newest = Newest(self.blobs, self.settings.window_s, self.senses.encoder is not None, names)
+    def _begin_from(self, state: State) -> None:
+        """What is in memory is made of what was stored."""
+        self.state = state
+        self.panel = Panel(self.asked, self.keeper, state)
         self.gather = Gather(self.plan, LIVE_BLOCK_S)
-        self.ads = Ads(self.wanted, self.spots) if "ads" in self.wanted.tasks else None
-        self.camera = Camera(self.wanted, self.normal) if "anomalies" in self.wanted.tasks else None
 
     # -- chunks ---------------------------------------------------------------------------------------------------------------
 
@@ -118,10 +89,12 @@ class LiveWatch:
     def _saved(self, here: tuple[str, int], work: Callable[[], list[Change]]) -> list[Change]:
         try:
             changes = [Change(c.type, c.revision, plain(c.finding)) for c in work()]
+            self.panel.keep_sealed(changes)
             self.state.outbox = (*here, changes)
             self.keeper.save(self.state)
         except BaseException:
-            self.state = State(generation=-1)  # what is in memory is half done: the next call reads what was stored
+            self.keeper.forget()  # what is in memory is half done: the next call reads what was stored
+            self._begin_from(State(generation=-1))
             raise
         return changes
 
@@ -151,7 +124,7 @@ class LiveWatch:
         gap.late += 1
         gap.lost.remove(chunk.sequence)
         self.state.counts["late"] += 1
-        return self._judged_line()
+        return self.panel.judged_line()
 
     def _queue(self, chunk: Chunk) -> list[Change]:
         """Put it in its place; go on as far as the order is known."""
@@ -293,7 +266,7 @@ class LiveWatch:
     def _add_gap(self, gap: Gap) -> None:
         self.state.gaps.append(gap)
         self.state.missed_s += gap.end_s - gap.start_s
-        self.newest.missing.append(Missing(gap.start_s, gap.end_s, gap.cause))
+        self.panel.newest.missing.append(Missing(gap.start_s, gap.end_s, gap.cause))
 
     def _flush(self) -> list[Change]:
         """The run is over: what still waits is put in its place, and all of it measured."""
@@ -315,11 +288,11 @@ class LiveWatch:
 
     def _finish(self) -> list[Change]:
         """The stream is over: everything is judged once more and ended."""
-        changes = self._close() + self._judged(again=True)
+        changes = self._close() + self.panel.judged(again=True)
         for task in self.state.rolling.values():
             changes += task.seal(float("inf"))
         self.state.ended = True
-        return self._sealed(changes)
+        return changes
 
     # -- measuring and judging ------------------------------------------------------------------------------------------------
 
@@ -332,11 +305,11 @@ class LiveWatch:
             if self._is_bare(run.block):
                 run.block = max(run.block + 1, floor(min((k.start_s for k in self._near(run.block)), default=0.0) / LIVE_BLOCK_S))
                 continue
-            self._add(self._block(run, run.block))
+            self.panel.add(self._block(run, run.block))
             run.block += 1
             made += 1
         self._forget_pieces()
-        return self._judged() if made else self._judged_line()
+        return self.panel.judged() if made else self.panel.judged_line()
 
     def _near(self, block: int) -> list[Kept]:
         """The chunks that lie in the block or behind it."""
@@ -363,72 +336,6 @@ class LiveWatch:
         self.state.blocks_made += 1
         return Block(made, max(start_s, run.start_s), max(min(end_s, run.reached_s), start_s + 1e-3), series)
 
-    def _add(self, block: Block) -> None:
-        grey = block.series.get("grey")
-        if self.camera is not None and grey is not None:
-            self.camera.see(block, self.newest)
-            self.keeper.put("grey", block.number, pack({"grey": grey}))
-        slim = replace(block, series={name: s for name, s in block.series.items() if name != "grey"})
-        self.keeper.put("blocks", block.number, pack(slim.series))
-        gone = self.newest.add(slim)
-        for left in gone:
-            self.keeper.drop("blocks", left.number)
-        self.state.blocks = [(b.number, b.start_s, b.end_s) for b in self.newest.parts]
-        if self.camera is not None and block.number - self.state.snapshot >= SNAPSHOT_BLOCKS:
-            self.keeper.put("camera", block.number + 1, self.camera.to_bytes())
-            for number in range(self.state.snapshot, block.number + 1):
-                self.keeper.drop("grey", number)
-            self.keeper.drop("camera", self.state.snapshot)
-            self.state.snapshot = block.number + 1
-
-    def _judged(self, *, again: bool = False) -> list[Change]:
-        if not self.newest.parts:
-            return self._judged_line()
-        newest, view = self.newest, TimeSpan(self.newest.start_s, self.newest.end_s)
-        shots = newest.find_shots()
-        changes = self._judged_line()
-        tail = newest.last(self.settings.fault_s)
-        changes += self._follow(FAULTS, [moved(f, tail.start_s) for f in find_faults(tail)], TimeSpan(tail.start_s, view.end_s))
-        if self.ads is not None:
-            changes += self._follow("ads", self.ads.judge(newest, shots, again=again), view)
-        if self.camera is not None:
-            changes += self._follow("anomalies", self.camera.judge(newest, shots), view)
-        return self._sealed(changes)
-
-    def _judged_line(self) -> list[Change]:
-        """What was not received."""
-        run = self.state.run
-        end_s = max(self.newest.end_s, run.reached_s if run else 0.0, *(g.end_s for g in self.state.gaps), 1e-3)
-        view = TimeSpan(max(0.0, end_s - self.settings.window_s), end_s)
-        self.state.gaps = [g for g in self.state.gaps if g.end_s > view.start_s]
-        return self._sealed(self._follow(LINE, [_told_gap(g) for g in self.state.gaps], view))
-
-    def _follow(self, task: str, found: list[Finding], view: TimeSpan) -> list[Change]:
-        rolling = self.state.rolling.setdefault(task, Rolling(task, self.stream, self.digest))
-        return rolling.follow([self._snapped(f) for f in found], view, self.settings.settle_s[task])
-
-    def _snapped(self, finding: Finding) -> Finding:
-        """On the ticks of the pictures' own clock, whatever stretch was judged."""
-        clock = self.clock_at(finding.span.start_s)
-        if clock is None:
-            return plain(finding)
-        first, last = clock.tick(finding.span.start_s), clock.tick(finding.span.end_s)
-        start_s = max(0.0, clock.seconds(first))
-        return plain(replace(finding, span=TimeSpan(start_s, max(clock.seconds(last), start_s + 1e-6)), ticks=(first, last)))
-
-    def clock_at(self, seconds: float) -> Clock | None:
-        """The clock whose ticks count there."""
-        run = next((r for r in reversed(self.state.runs) if r.start_s <= seconds + 1e-3), self.state.run)
-        return run.clock if run else None
-
-    def _sealed(self, changes: list[Change]) -> list[Change]:
-        """Keep what will not change any more, for the report at the end."""
-        done = [c for c in changes if c.type == "end" and c.finding.state == "found"]
-        if done:
-            self.keeper.put("sealed", self.state.sealed, findings_to_bytes(done))
-            self.state.sealed += 1
-        return changes
-
     # -- the store ------------------------------------------------------------------------------------------------------------
 
     def _forget_pieces(self) -> None:
@@ -444,25 +351,9 @@ class LiveWatch:
     def _refresh(self) -> None:
         """Go on from what is stored, where that is not what is in memory."""
         state = self.keeper.load(self.state.generation)
-        if state is not None:
-            self.state = state
-            self._rest()
-            self._remember()
-
-    def _remember(self) -> None:
-        """Fill the memory from the store, as it was when the state was saved."""
-        state = self.state
-        for number, start_s, end_s in state.blocks:
-            self.newest.add(Block(number, start_s, end_s, unpack(self.keeper.get("blocks", number))))
-        self.newest.missing = list(state.missing)
-        if self.camera is not None:
-            if state.snapshot:
-                self.camera.restore(self.keeper.get("camera", state.snapshot))
-            for block in [b for b in self.newest.parts if b.number >= state.snapshot]:
-                grey = unpack(self.keeper.get("grey", block.number))
-                self.camera.see(replace(block, series={**block.series, **grey}), self.newest)
-        if self.newest.parts:
-            self.newest.find_shots_anew()
+        if state is None:
+            return
+        self._begin_from(state)
         run = state.run
         if run is None or run.origin is None:
             return
@@ -473,10 +364,3 @@ class LiveWatch:
 
 def replace_gap(gap: Gap, **changed: object) -> Gap:
     return replace(gap, **changed)  # type: ignore[arg-type]
-
-
-def _told_gap(gap: Gap) -> Finding:
-    span = TimeSpan(gap.start_s, gap.end_s)
-    late = f", {gap.late} of them came too late" if gap.late else ""
-    data = {"lost": len(gap.lost) + gap.late, "late": gap.late, "wall_clock": list(gap.wall)}
-    return Finding(LINE, gap.kind, span, 1.0, f"{gap.cause}{late}", f"{span.duration_s:.1f} s were not seen: {gap.cause}{late}.", data=data)

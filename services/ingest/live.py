@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 from pipelines.exports.report_json import finding_to_json, report_to_json
 from pipelines.findings import Report
 from pipelines.live.chunks import Chunk
+from pipelines.live.panel import LiveSettings
 from pipelines.live.report import report_of
 from pipelines.live.rolling import Change
-from pipelines.live.watch import LiveSettings, LiveWatch
+from pipelines.live.watch import LiveWatch
 from pipelines.profiles import PROFILES, wanted
 from pipelines.watching import Senses, Store
 from services.blobs.claims import claim_put
@@ -121,7 +122,7 @@ class Live:
 
 def finding_event(change: Change, watch: LiveWatch, source: str) -> FindingEvent:
     finding, told = change.finding, finding_to_json(change.finding)
-    clock = watch.clock_at(finding.span.start_s)
+    clock = watch.panel.clock_at(finding.span.start_s)
     return FindingEvent(
         type=change.type, revision=change.revision, id=finding.id, video_id=watch.stream, name=watch.stream, source=source,
         task=finding.task, finding=finding.kind, start_s=told["start_s"], end_s=told["end_s"], score=told["score"], label=finding.label,

@@ -146,8 +146,8 @@ def test_a_clock_that_begins_anew_is_told_and_the_stream_goes_on(faulty: Path, t
 def test_the_store_holds_no_more_than_the_window_needs(chunks: list[Chunk], tmp_path: Path) -> None:
     by = watch(tmp_path)
     taken(chunks[:-1], tmp_path, by)
-    names = sorted({key.split("/")[3] for key in by.blobs.keys("live/")})
+    names = sorted({key.split("/")[3] for key in by.keeper.blobs.keys("live/")})
 
     assert set(names) <= {"blocks", "chunks", "sealed", "state"}
-    assert len(list(by.blobs.keys(f"{by.keeper.prefix}/state/"))) == 2
-    assert len(list(by.blobs.keys(f"{by.keeper.prefix}/chunks/"))) == len(by.state.pieces) <= 5
+    assert len(list(by.keeper.blobs.keys(f"{by.keeper.prefix}/state/"))) == 2
+    assert len(list(by.keeper.blobs.keys(f"{by.keeper.prefix}/chunks/"))) == len(by.state.pieces) <= 5
