@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from pipelines.interfaces import ServiceUnavailable, StoreUnavailable, UnreadableVideo, WrongRequest
 from services.dead_letters import DEAD_LETTERS, Death, dead_letter
@@ -31,6 +31,7 @@ PASSING = (StoreUnavailable, ServiceUnavailable, BrokerUnavailable)  # the same 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 15.0  # between two tries
 POLL_S = 0.05  # of each stage's consumer in turn
 OUR_ID = re.compile(r"[0-9a-f]{32}")  # of `messages.encode`
+TEND_S = 5.0  # between two askings of stages that may say something of their own accord
 STALLED_S = 60.0  # without a turn of the loop: the replica is not well
 
 
@@ -59,6 +60,13 @@ class Stage(Protocol):
 
 def group_of(stage: str) -> str:
     return f"longtake.{stage}"
+
+
+@runtime_checkable
+class Tended(Protocol):
+    """A stage that may have something to say of its own accord, for instance that nothing came."""
+
+    def idle(self) -> Iterable[Out]: ...
 
 
 class Attempts(Protocol):
@@ -121,6 +129,7 @@ class Worker:
         self._stopping = threading.Event()
         self._alone = Alone()
         self._trouble: BaseException | None = None
+        self._tended_s = time.monotonic()
 
     def run(self) -> None:
         """Work until `stop`; what is in hand then comes to its end or is given back."""
@@ -134,6 +143,7 @@ class Worker:
                 for consumer in consumers:
                     self._take(consumer, pool, busy)
                 self._settle(busy)
+                self._tend()
                 self.tally.beat = time.monotonic()
         except BaseException as error:
             self._trouble = error
@@ -176,6 +186,18 @@ class Worker:
                 if not self._stopping.is_set():
                     continue  # the next round tries again
             del busy[future]
+
+    def _tend(self) -> None:
+        """Once in a while, what stages say of their own accord. What cannot be said now is lost: it must not hold up the messages."""
+        if time.monotonic() - self._tended_s < TEND_S or self._stopping.is_set():
+            return
+        self._tended_s = time.monotonic()
+        for stage in [stage for stage in self.stages.values() if isinstance(stage, Tended)]:
+            try:
+                for out in stage.idle():
+                    self.topics.put(out.topic, [encode(out.message, stage.name)], out.partition)
+            except PASSING as error:
+                logger.warning("nothing said stage=%s reason=%s", stage.name, error)
 
     def _handled(self, delivery: Delivery) -> bool:
         """Whether the delivery is done for good: worked on, or among the dead letters."""
