@@ -86,6 +86,16 @@ def copied(warm: Path, root: Path, streams: int, senses: Senses) -> None:
             path.write_bytes(path.read_bytes().replace(b'"stream-0"', f'"stream-{number}"'.encode()))
 
 
+def cost(root: Path, chunks: Sequence[Chunk], senses: Senses) -> float:
+    """CPU seconds that a second of one stream takes, without waiting for real time."""
+    watch = Live(Store(FolderBlobs(root), None), senses)._watch("stream-0", "broadcast")  # type: ignore[arg-type]
+    watch.take(replace(chunks[0], stream="stream-0"))  # reads the past
+    before = cpu_s()
+    for chunk in chunks[1:]:
+        watch.take(replace(chunk, stream="stream-0"))
+    return (cpu_s() - before) / sum(chunk.duration_s for chunk in chunks[1:])
+
+
 def run(root: Path, chunks: Sequence[Chunk], streams: int, seconds: float, senses: Senses) -> Outcome:
     topics = MemoryTopics(Limits(), {STREAMS: 4 << 20})
     topics.ensure({STREAMS: 64, FINDINGS: 4, STREAM_STATUS: 1})
@@ -152,6 +162,9 @@ def main() -> None:
         before, began = cpu_s(), time.monotonic()
         warm = warmed(Path(scratch) / "past", past, senses)
         print(f"the past: {wanted.past:.0f} s of stream took {cpu_s() - before:.0f} CPU s, {time.monotonic() - began:.0f} s of clock")
+        copied(warm, Path(scratch) / "run", 1, senses)
+        share = cost(Path(scratch) / "run", [c for c in chunks[len(past) :] if _end_s(c) <= wanted.past + wanted.seconds], senses)
+        print(f"from then on a second of a stream takes {share:.3f} CPU s: a core has time for {1 / share:.1f} streams", flush=True)
         print(
             f"{'streams':>8} {'CPU share':>10} {'per stream':>11} {'findings':>9} {'median s':>9} {'p95 s':>7} {'max s':>7} {'waiting':>8}"
         )

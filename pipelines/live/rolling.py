@@ -57,7 +57,7 @@ class Rolling:
         horizon_s = view.end_s - settle_s
         changes, free = [], list(self.open)
         for one in sorted(found, key=lambda f: (f.span, f.kind)):
-            told = max((t for t in free if self._same(t.finding, one)), key=lambda t: _shared(t.span, one.span), default=None)
+            told = max((t for t in free if self._same(t.finding, one, view)), key=lambda t: _shared(t.span, one.span), default=None)
             if told is not None:
                 free.remove(told)
                 changes += self._refined(told, self._anchored(told, one, view), view)
@@ -110,8 +110,12 @@ class Rolling:
     def _group(self, one: Finding) -> str:
         return one.kind if self.task in APART else ""
 
-    def _same(self, a: Finding, b: Finding) -> bool:
-        return self._group(a) == self._group(b) and _alike(a.span, b.span)
+    def _same(self, told: Finding, now: Finding, view: TimeSpan) -> bool:
+        """As far as what was told lies in the stretch that was judged."""
+        start_s = max(told.span.start_s, view.start_s)
+        if start_s >= told.span.end_s or self._group(told) != self._group(now):
+            return False
+        return _alike(TimeSpan(start_s, told.span.end_s), now.span)
 
     def _was(self, one: Finding) -> bool:
         return any(group == self._group(one) and _alike(TimeSpan(start_s, end_s), one.span) for group, start_s, end_s in self.ended)
