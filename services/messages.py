@@ -318,6 +318,8 @@ def decode(delivery: Delivery, expected: type[M]) -> M:
     said = delivery.record.headers.get("ce_type", f"longtake.{expected.kind}.v1")
     if said != ce_type(expected):
         raise BadMessage(f"this topic carries {ce_type(expected)}, not {said[:100]!r}{_newer(said, expected)}")
+    if len(delivery.record.value) > LARGEST_BYTES:
+        raise BadMessage(f"{delivery.topic} takes values of up to {LARGEST_BYTES} bytes, got {len(delivery.record.value)}")
     try:
         message: M = _adapter(expected).validate_json(delivery.record.value)
         return message
