@@ -67,11 +67,11 @@ def memory_broker() -> Broker:
     return Broker(MemoryTopics(Limits(poll_s=POLL_LIMIT_S, waiting=Room(30_000, 256 << 20)), clock=clock), pass_time, clock)
 
 
-def kafka_broker(address: str) -> Broker:
+def kafka_broker(address: str, put_s: float = 30.0) -> Broker:
     from services.topics.kafka import KafkaTopics
     from services.topics.kafka_options import Waits
 
-    waits = Waits(answer_s=30, put_s=30, session_s=POLL_LIMIT_S, poll_s=POLL_LIMIT_S)
+    waits = Waits(put_s=put_s, session_s=POLL_LIMIT_S, poll_s=POLL_LIMIT_S)
     return Broker(KafkaTopics(address, waits=waits), lambda: time.sleep(0.05), time.time)
 
 
