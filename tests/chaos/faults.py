@@ -35,10 +35,10 @@ class Scene:
         self.field.put(films)
         return films
 
-    def moment(self) -> None:
+    def moment(self, longest_s: float = 3.0) -> None:
         """Until the next random one, while films are on their way."""
         if self.field.done() < len(self.field.films):
-            threading.Event().wait(self.rng.uniform(0, 3))
+            threading.Event().wait(self.rng.uniform(0, longest_s))
 
     def begun(self, count: int = 1) -> None:
         """Wait until so many films more have come to their end."""
@@ -64,11 +64,12 @@ class Scene:
 def kills(scene: Scene, films: int, bad: int, count: int) -> str:
     """kill -9 of any stage at random moments while films run; new films come as long as there is something to kill."""
     scene.put(films - bad, bad)
-    killed: list[str] = []
-    while len(killed) < count:
-        scene.moment()
-        killed.append(scene.fleet.kill(scene.rng))
-    return f"{count} kills, while {scene.field.done()} films had come to their end"
+    done = []
+    for _ in range(count):
+        scene.moment(6.0)
+        scene.fleet.kill(scene.rng)
+        done.append(scene.field.done())
+    return f"{count} kills, the last when {done[-1]} of {films} films had come to their end"
 
 
 def broker_restart(scene: Scene, films: int, bad: int, count: int) -> str:
@@ -108,18 +109,18 @@ def slow_consumer(scene: Scene, films: int, bad: int, seconds: int) -> str:
 
 
 def deadly_film(scene: Scene, films: int, bad: int, count: int) -> str:
-    """Films that end the process that works on them, each time, between others that share it."""
+    """A film that ends the process that works on it, `count` times until it is given up, between others that share the process."""
     for number in (1, 2):
-        scene.fleet.change(number, troubled(GROUPS[number], deadly="deadly"))
-    reason = f"it ended the process {scene.field.settings.max_attempts} times while it was worked on"
-    deadly = [Told(told.path, reason=reason) for told in scene.films.good(count, "deadly")]
-    scene.field.put(deadly[:1])
-    scene.put(films - bad - count, bad)
-    scene.field.put(deadly[1:])
+        scene.fleet.change(number, troubled(GROUPS[number], deadly="deadly", attempts=count))
+    reason = f"it ended the process {count} times while it was worked on"
+    deadly = [Told(told.path, reason=reason) for told in scene.films.good(1, "deadly")]
+    scene.put((films - bad) // 2)
+    scene.field.put(deadly)
+    scene.put(films - bad - (films - bad) // 2, bad)
     scene.field.settled()
     for number in (1, 2):
         scene.fleet.change(number, product(GROUPS[number]))
-    return f"{count} films"
+    return f"{count} attempts"
 
 
 def poison_messages(scene: Scene, films: int, bad: int, count: int) -> str:

@@ -54,13 +54,12 @@ class Fleet:
         process = self._processes.get(number)
         return process is not None and process.poll() is None and READY in self._logs[number].read_text("utf-8", "replace")
 
-    def kill(self, rng: random.Random) -> str:
-        """End one that is at work as a crash would; which."""
+    def kill(self, rng: random.Random) -> None:
+        """End one that is at work as a crash would."""
         until(lambda: any(map(self.is_at_work, range(len(self.commands)))), "no process is at work")
         number = rng.choice([n for n in range(len(self.commands)) if self.is_at_work(n)])
         with suppress(ProcessLookupError):
             self._processes[number].kill()
-        return " ".join(self.commands[number][4:])
 
     def change(self, number: int, command: list[str]) -> None:
         """Another program in place of this one, whose work in hand comes to its end."""

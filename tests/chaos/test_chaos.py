@@ -28,7 +28,7 @@ FEW = {  # films, broken ones among them, how often or how long
     "MinIO outage": (2, 0, 0),
     "PostgreSQL restart": (2, 0, 1),
     "slow consumer": (2, 0, 8),
-    "a film that kills its process": (4, 1, 1),
+    "a film that kills its process": (4, 1, 2),
     "poison messages": (3, 2, 1),
     "duplicate delivery": (3, 1, 1),
 }

@@ -42,8 +42,8 @@ class Troubled:
         return self.stage(delivery)
 
 
-def troubled(stages: Sequence[str], *, deadly: str = "", slow_s: float = 0.0) -> list[str]:
-    return [sys.executable, "-m", "tests.chaos.troubled", deadly, str(slow_s), *stages]
+def troubled(stages: Sequence[str], *, deadly: str = "", slow_s: float = 0.0, attempts: int = 5) -> list[str]:
+    return ["env", f"LONGTAKE_MAX_ATTEMPTS={attempts}", sys.executable, "-m", "tests.chaos.troubled", deadly, str(slow_s), *stages]
 
 
 def main(deadly: str, slow_s: str, *stages: str) -> None:
