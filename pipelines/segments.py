@@ -265,7 +265,8 @@ def measure_segment(send: Callable[[At | BlockDone], None], work: Work, blocks: 
     beat = _heartbeat(send)
     for (block, pictures, unseen), (_, sound, unheard) in zip(_pictures(work, blocks, beat), _sound(work, blocks), strict=True):
         if waiting := {name: pictures.pop(name) for name in NETS if name in pictures}:
-            (work.waiting or work.blobs).put(block_key(work.pictures, block), pack(waiting))  # first: a block in the store has had its pictures
+            # First: a block in the store has had its pictures.
+            (work.waiting or work.blobs).put(block_key(work.pictures, block), pack(waiting))
         series = pictures | sound
         missing = [*unseen, *unheard]
         work.blobs.put(block_key(work.prefix, block), pack(series | hole_series(missing)))

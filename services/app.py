@@ -61,9 +61,9 @@ def open_topics(settings: Settings) -> Topics:
             protocol=settings.kafka_security, ca_file=settings.kafka_ca, mechanism=settings.kafka_mechanism if settings.kafka_user else "",
             user=settings.kafka_user, password=settings.kafka_password,
         )  # fmt: skip
-        topics = KafkaTopics(settings.kafka, security, Waits(session_s=settings.session_s), LARGE)
+        topics = KafkaTopics(settings.kafka, security, Waits(session_s=settings.session_s), LARGE, settings.replication)
     else:
-        topics = MemoryTopics()
+        topics = MemoryTopics(largest=LARGE)
     topics.ensure(dict.fromkeys(TOPICS, settings.partitions))
     return topics
 

@@ -26,10 +26,18 @@ UNKNOWN_TOPIC, TOPIC_EXISTS = errors.UnknownTopicOrPartitionError.errno, errors.
 
 class KafkaTopics:
     """A Kafka cluster. servers: `host:port`, several separated by commas. largest: bytes that a topic's values may have, for those
-    that take more than LARGEST_BYTES. Connects when it is first used."""
+    that take more than LARGEST_BYTES. copies: of each topic that is made, the broker's default where None; with three or more, two must
+    have a record before it counts as durable. Connects when it is first used."""
 
-    def __init__(self, servers: str, security: Security = OPEN, waits: Waits = PATIENT, largest: Mapping[str, int] | None = None) -> None:
-        self._waits = waits
+    def __init__(
+        self,
+        servers: str,
+        security: Security = OPEN,
+        waits: Waits = PATIENT,
+        largest: Mapping[str, int] | None = None,
+        copies: int | None = None,
+    ) -> None:
+        self._waits, self._copies = waits, copies
         self._largest = dict(largest or {})
         self._counts: dict[str, int] = {}  # partitions by topic, as far as asked
         self._lock = threading.Lock()
@@ -46,7 +54,8 @@ class KafkaTopics:
         }
 
     def ensure(self, partitions: Mapping[str, int]) -> None:
-        wanted = {topic: {"num_partitions": count, "configs": self._topic_settings(topic)} for topic, count in partitions.items()}
+        copies = {"replication_factor": self._copies} if self._copies else {}
+        wanted = {name: {"num_partitions": count, "configs": self._topic_settings(name)} | copies for name, count in partitions.items()}
 
         def make(admin: Any) -> None:
             for topic in admin.create_topics(wanted, raise_errors=False)["topics"]:
@@ -192,7 +201,8 @@ class KafkaTopics:
 
     def _topic_settings(self, topic: str) -> dict[str, str]:
         largest = self._largest.get(topic, LARGEST_BYTES) + ROOM_BYTES
-        return {"max.message.bytes": str(largest)} if largest > 1 << 20 else {}  # more than a broker takes by default
+        sizes = {"max.message.bytes": str(largest)} if largest > 1 << 20 else {}  # more than a broker takes by default
+        return sizes | ({"min.insync.replicas": "2"} if (self._copies or 1) >= 3 else {})
 
     def _places(self, topic: str) -> list[TopicPartition]:
         return [TopicPartition(topic, number) for number in range(self.partitions(topic))]
