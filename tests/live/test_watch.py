@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -151,3 +152,17 @@ def test_the_store_holds_no_more_than_the_window_needs(chunks: list[Chunk], tmp_
     assert set(names) <= {"blocks", "chunks", "sealed", "state"}
     assert len(list(by.keeper.blobs.keys(f"{by.keeper.prefix}/state/"))) == 2
     assert len(list(by.keeper.blobs.keys(f"{by.keeper.prefix}/chunks/"))) == len(by.state.pieces) <= 5
+
+
+@pytest.mark.parametrize("name", ["open.ts", "hevc_open.mp4", "wrap.ts", "late.mp4", "closed.ts"])
+def test_what_is_measured_does_not_tell_where_chunks_were_cut(film: Callable[[str], Path], tmp_path: Path, name: str) -> None:
+    of_file = measure(identify(film(name)), WANTED, Store(FolderBlobs(tmp_path), None), Senses(), Run(workers=1))  # type: ignore[arg-type]
+    by = watch(tmp_path / "live")
+    taken(chunks_of(film(name), 1.0), tmp_path, by)
+
+    live = by.panel.newest.since(0.0)
+    for series in ("frame.luma", "frame.change", "frame.residue", "detail.sharpness"):
+        assert np.array_equal(live[series].values, of_file[series].values), series
+        assert np.array_equal(live[series].times_s, of_file[series].times_s), series
+    first = of_file["frame.tick"].values[0]
+    assert np.array_equal(live["frame.tick"].values - live["frame.tick"].values[0], of_file["frame.tick"].values - first)
