@@ -37,7 +37,7 @@ class Encoding:
 
     ONNX Runtime computes without Python's lock and decoding runs in processes of its own, so one does not wait for the other.
     A block's pictures are deleted once all features lie in the store. `features`, `cuts`: where those of the encoder and of the
-    shot detector lie. `trouble`: what stopped it, empty where nothing did. among: the blocks that are its business, all where None;
+    shot detector lie. `error`: what stopped it, `trouble` in words, empty where nothing did. among: the blocks that are its business, all where None;
     waiting: where the pictures wait, `blobs` where None.
     """
 
@@ -56,7 +56,7 @@ class Encoding:
         self.among = among
         self.features = features_prefix(prefix, plan, encoder) if encoder else ""
         self.cuts = f"{prefix}-{cutter.name}-{cutter.digest}" if cutter else ""
-        self.trouble = ""
+        self.error: Exception | None = None
         self.spans_s: list[tuple[float, float]] = []  # when it worked, on the monotonic clock: shows the overlap with decoding
         eyes = [_Net("eyes", self.features, lambda pictures, _: seen_series(encoder, pictures))] if encoder else []
         cuts = [_Net("cutter", self.cuts, lambda pictures, block: cut_series(cutter, pictures, block))] if cutter else []
@@ -96,7 +96,11 @@ class Encoding:
                 self.spans_s.append((began, time.monotonic()))
         except Exception as error:  # any: the findings without eyes are worth more than none, and the report says what happened
             logger.exception("encoding stopped")
-            self.trouble = f"the trained eyes stopped looking: {str(error).strip().splitlines()[0][:200]}"
+            self.error = error
+
+    @property
+    def trouble(self) -> str:
+        return f"the trained eyes stopped looking: {_first_line(self.error)}" if self.error else ""
 
     def _encode(self, block: int) -> None:
         """Turn one block's pictures into features and delete them. A block without pictures (sound only) gets empty features."""
@@ -110,6 +114,10 @@ class Encoding:
                 seen = net.look(pictures, block) if pictures is not None and len(pictures) else {}
                 self.blobs.put(block_key(net.features, block), pack(seen))
         self.waiting.delete(block_key(self.pictures, block))
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
 def _has(blobs: Blobs, prefix: str, block: int) -> bool:

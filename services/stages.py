@@ -19,7 +19,7 @@ from pipelines.encode import Encoding
 from pipelines.exports.report_json import report_from_json, report_to_json
 from pipelines.findings import Report, settings_digest
 from pipelines.grounds import Beside, gather
-from pipelines.interfaces import Blobs, FilmChanged, ServiceUnavailable, WrongRequest
+from pipelines.interfaces import Blobs, FilmChanged, WrongRequest
 from pipelines.profiles import Wanted, wanted
 from pipelines.segments import Work
 from pipelines.shares import look_once, measure_share, seal, shares
@@ -192,8 +192,9 @@ class Encode:
 
 
 def _check(encoding: Encoding) -> None:
-    if encoding.trouble:
-        raise ServiceUnavailable(encoding.trouble)
+    """Here nothing is answered without eyes: a store that was away is waited for, a bug is told."""
+    if encoding.error is not None:
+        raise encoding.error
 
 
 def _whole(parts: Parts, work: Work, request: Request, video: Video) -> Iterator[Out]:
