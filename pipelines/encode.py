@@ -36,9 +36,9 @@ class Encoding:
     """Encodes blocks in a thread of its own as they are announced; done with everything when its `with` ends.
 
     ONNX Runtime computes without Python's lock and decoding runs in processes of its own, so one does not wait for the other.
-    A block's pictures are deleted once all features lie in the store. `features`, `cuts`: where those of the encoder and of the
-    shot detector lie. `error`: what stopped it, `trouble` in words, empty where nothing did. among: the blocks that are its business, all where None;
-    waiting: where the pictures wait, `blobs` where None.
+    A block's pictures are deleted once all features lie in the store. `features`, `cuts`: where those of the encoder and of the shot
+    detector lie. `error`: what stopped it, `trouble` the same in words, empty where nothing did. among: the blocks that are its
+    business, all where None; waiting: where the pictures wait, `blobs` where None.
     """
 
     def __init__(

@@ -46,8 +46,6 @@ def _opened(blobs: Blobs, key: str, told: str, version: str) -> FilmFile:
         if version and (now := blobs.stat(key).version) != version:
             raise FilmChanged(f"{told} was replaced: it is {now} by now, not {version}")
         return blobs.open(key)
-    except ValueError as error:  # a key that leads out of the store, or is none
-        raise WrongRequest(f"{told} cannot be named: {error}") from error
     except KeyError:
         if version:
             raise FilmChanged(f"{told} was deleted") from None
