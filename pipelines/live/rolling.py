@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -136,8 +136,3 @@ def _reaches(one: Finding, view: TimeSpan) -> bool:
 def _marked(finding: Finding, *, is_open: bool) -> Finding:
     data: dict[str, Any] = {**finding.data, "open": is_open}
     return replace(finding, data=data)
-
-
-def latest(changes: Sequence[Change]) -> dict[str, Change]:
-    """By id, the last word on each finding."""
-    return {change.finding.id: change for change in changes}
