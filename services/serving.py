@@ -23,6 +23,7 @@ from services.stages import STAGES
 
 logger = logging.getLogger(__name__)
 DEFAULT_CONFIG = Path(__file__).with_name("serve.yaml")
+START_TRIES = 3
 READY_S = 300.0  # for all replicas to open their models
 
 
@@ -68,19 +69,39 @@ def serve(config: Path | None, address: str = "") -> None:
 def _prepare(address: str) -> None:
     """Ray reads its environment when it is imported."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "120")
     if not address:
         os.environ.setdefault("RAY_AUTH_MODE", "token")  # nobody else on this machine submits work to this cluster
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))  # of this run; Ray's own would lie in the home folder for ever
 
 
 def _connect(address: str) -> None:
+    if not address:
+        start_ray()
+        return
     import ray
 
-    if address:
-        ray.init(address=address, namespace="serve")
-        return
+    ray.init(address=address, namespace="serve")
+
+
+def start_ray(cpus: int | None = None) -> None:
+    """A cluster of this machine alone, without a dashboard. Raises ServiceUnavailable.
+
+    Ray gives its own parts half a minute to come up, on a crowded machine not enough: so it is tried again.
+    """
+    import ray
+
     folder = Path(tempfile.gettempdir()) / f"longtake-ray-{os.getuid()}"
-    ray.init(namespace="serve", include_dashboard=False, _temp_dir=str(folder), log_to_driver=True, logging_level=logging.WARNING)
+    options: dict[str, Any] = {"num_cpus": cpus, "namespace": "serve", "include_dashboard": False, "_temp_dir": str(folder)}
+    for left in reversed(range(START_TRIES)):
+        try:
+            ray.init(**options, logging_level=logging.WARNING)
+            return
+        except Exception as error:  # Ray raises this very type
+            ray.shutdown()
+            logger.warning("Ray did not start tries_left=%d reason=%s", left, error)
+            if not left:
+                raise ServiceUnavailable(f"Ray could not be started on this machine: {error}") from error
 
 
 def _read(path: Path) -> dict[str, Any]:

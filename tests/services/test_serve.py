@@ -13,6 +13,7 @@ import pytest
 
 from pipelines.stores.folder import FolderBlobs
 from pipelines.watching import identify
+from services.serving import start_ray
 from services.settings import Settings
 from tests.hostile.making import Film, write_film
 
@@ -38,7 +39,7 @@ def serve(settings: Settings) -> Iterator[Any]:
     before = dict(os.environ)
     os.environ |= settings.to_env() | {"RAY_USAGE_STATS_ENABLED": "0"}
     try:
-        ray.init(num_cpus=4, include_dashboard=False, namespace="serve", log_to_driver=False)
+        start_ray(cpus=4)
         serve.start(proxy_location="Disabled")
         yield serve
     finally:
