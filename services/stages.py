@@ -40,6 +40,7 @@ from services.messages import (
     ReportEvent,
     Request,
     Segment,
+    ce_type,
     decode,
     finding_event,
     kinds_on,
@@ -266,6 +267,10 @@ class Record:
     parts: Parts
     name: str = "record"
     topic: str = FINDINGS
+
+    def wants(self, delivery: Delivery) -> bool:
+        """Not the findings one by one: their report has them."""
+        return delivery.record.headers.get("ce_type") != ce_type(FindingEvent)
 
     def __call__(self, delivery: Delivery) -> Iterable[Out]:
         kind: type[Message] = kinds_on(delivery, FindingEvent, ReportEvent)

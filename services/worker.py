@@ -30,6 +30,7 @@ FUTILE = (UnreadableVideo, WrongRequest, BadMessage, TooLarge)  # the same messa
 PASSING = (StoreUnavailable, ServiceUnavailable, BrokerUnavailable)  # the same message may succeed later
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 15.0  # between two tries
 POLL_S = 0.05  # of each stage's consumer in turn
+PASSING_OVER_S = 0.5  # of one of them, before it is the next one's turn
 OUR_ID = re.compile(r"[0-9a-f]{32}")  # of `messages.encode`
 TEND_S = 5.0  # between two askings of stages that may say something of their own accord
 STALLED_S = 60.0  # without a turn of the loop: the replica is not well
@@ -56,6 +57,13 @@ class Stage(Protocol):
         ...
 
     def __call__(self, delivery: Delivery) -> Iterable[Out]: ...
+
+
+@runtime_checkable
+class Choosy(Stage, Protocol):
+    """A stage that has nothing to do for some messages of its topic."""
+
+    def wants(self, delivery: Delivery) -> bool: ...
 
 
 def group_of(stage: str) -> str:
@@ -167,11 +175,34 @@ class Worker:
     def _take(self, consumer: Consumer, pool: ThreadPoolExecutor, busy: Busy) -> None:
         free = 0 if self._stopping.is_set() else self.rules.slots - len(busy)
         try:
-            for delivery in consumer.poll(POLL_S / 5 if busy else POLL_S, free):
+            for delivery in self._new(consumer, POLL_S / 5 if busy else POLL_S, free):
                 busy[pool.submit(self._handled, delivery)] = consumer, delivery
         except BrokerUnavailable as error:
             logger.warning("broker unavailable stages=%s reason=%s", self.name, error)
             self._stopping.wait(FIRST_WAIT_S)
+
+    def _new(self, consumer: Consumer, timeout_s: float, most: int) -> Iterator[Delivery]:
+        """Deliveries to be worked on. Those that their stage does not want are done at once, without a round of the loop for each."""
+        ends_s = time.monotonic() + PASSING_OVER_S
+        found = consumer.poll(timeout_s, most)
+        while found:
+            unwanted = [delivery for delivery in found if not self._is_wanted(delivery)]
+            yield from (delivery for delivery in found if delivery not in unwanted)
+            most -= len(found) - len(unwanted)
+            for delivery in unwanted:
+                self._pass_over(consumer, delivery)
+            found = consumer.poll(0, most) if unwanted and time.monotonic() < ends_s else []
+
+    def _is_wanted(self, delivery: Delivery) -> bool:
+        stage = self.stages[delivery.topic]
+        return not isinstance(stage, Choosy) or stage.wants(delivery)
+
+    def _pass_over(self, consumer: Consumer, delivery: Delivery) -> None:
+        try:
+            consumer.commit(delivery)
+        except BrokerUnavailable as error:
+            logger.warning("commit waits stages=%s offset=%d reason=%s", self.name, delivery.offset, error)
+            consumer.release(delivery)
 
     def _settle(self, busy: Busy) -> None:
         for future in [future for future in busy if future.done()]:

@@ -64,12 +64,11 @@ class Scene:
 def kills(scene: Scene, films: int, bad: int, count: int) -> str:
     """kill -9 of any stage at random moments while films run; new films come as long as there is something to kill."""
     scene.put(films - bad, bad)
-    done = []
-    for _ in range(count):
-        scene.moment(6.0)
+    for number in range(count):
+        until(lambda due=films * number // (count + 1): scene.field.done() >= due, "no film comes to its end between the kills")
+        scene.moment()
         scene.fleet.kill(scene.rng)
-        done.append(scene.field.done())
-    return f"{count} kills, the last when {done[-1]} of {films} films had come to their end"
+    return f"{count} kills, one for each {films / count:.1f} films that came to their end"
 
 
 def broker_restart(scene: Scene, films: int, bad: int, count: int) -> str:

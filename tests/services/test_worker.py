@@ -313,6 +313,26 @@ def test_a_death_that_cannot_be_told_ends_no_worker(topics: MemoryTopics):
     assert sorted(letter.reason for letter in letters(topics)) == ["a is not a video", "b is not a video"]
 
 
+@dataclass
+class Choosing(Doing):
+    """Does nothing for videos of a certain name."""
+
+    unwanted: str = ""
+
+    def wants(self, delivery: Delivery) -> bool:
+        return not delivery.record.key.startswith(self.unwanted)
+
+
+def test_what_a_stage_does_not_want_is_passed_over(topics: MemoryTopics):
+    topics.put(IN, [features(f"x{number}") for number in range(50)] + [features("a"), features("x50"), features("b")])
+    counts, stage = Counts(), Choosing(lambda name: None, unwanted="x")
+
+    worker = worked(topics, stage, counts, slots=2)
+
+    assert (outcome(topics), sorted(stage.seen), worker.tally.done) == (["a", "b"], ["a", "b"], 2)
+    assert topics.lag([IN], "longtake.doing") == 0
+
+
 def test_names_that_others_give_their_messages_do_not_count():
     """They may all be alike, or too long for a database's key, or hold what it takes for no text."""
     ids = {
