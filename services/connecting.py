@@ -7,7 +7,7 @@ import os
 
 from pipelines.interfaces import WrongRequest
 from services.settings import PREFIX, Settings
-from services.up import HERE, Place
+from services.up import HERE, Place, embedded_settings
 
 
 def settings_here(place: Place = HERE) -> Settings:
@@ -34,3 +34,9 @@ def broker_here(place: Place = HERE) -> Settings:
             f"{settings.folder / settings.prefix}, or run `longtake up` with real servers"
         )
     return settings
+
+
+def embedded_here(place: Place = HERE) -> Settings:
+    """Those of `longtake up --embedded` in this folder, whether it runs or not."""
+    place.folder.mkdir(mode=0o700, exist_ok=True)
+    return embedded_settings(place)

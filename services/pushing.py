@@ -13,8 +13,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from pipelines.interfaces import WrongRequest
 from services.answering import Exit
 from services.app import open_measured, open_topics, open_worker
+from services.connecting import broker_here, embedded_here, settings_here
 from services.ingest.streams import Push, Sent, push
 from services.messages import FindingEvent, StreamStatus, ce_type, decode
 from services.settings import Settings
@@ -27,7 +29,7 @@ TELLER = "longtake.push"
 
 def push_stream(source: str, *, as_json: bool, **how: Any) -> int:
     """Returns the exit code: STOPPED where Ctrl-C or a termination ended it. The last mark is sent either way."""
-    settings, wish = Settings.from_env(), Push(source=source, **how)
+    settings, wish = _settings(), Push(source=source, **how)
     topics = open_topics(settings)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     console = Console(stderr=True)
@@ -48,6 +50,15 @@ def push_stream(source: str, *, as_json: bool, **how: Any) -> int:
         topics.close()
     print(json.dumps(asdict(sent)) if as_json else _line(sent))
     return code
+
+
+def _settings() -> Settings:
+    """Of the services that are known here; without any, of this process alone."""
+    try:
+        return settings_here()
+    except WrongRequest:
+        Console(stderr=True).print("no services are known here: the stream is watched by this process", style="dim")
+        return embedded_here()
 
 
 @contextmanager
@@ -100,8 +111,7 @@ def _line(sent: Sent) -> str:
 
 def list_streams(*, as_json: bool) -> int:
     """The newest status of each stream."""
-    settings = Settings.from_env()
-    topics = open_topics(settings)
+    topics = open_topics(broker_here())
     try:
         found = {status.stream: status for status in (decode(delivery, StreamStatus) for delivery in topics.scan(STREAM_STATUS))}
     finally:

@@ -72,7 +72,7 @@ def up(*, embedded: bool = False, config: Path | None = None, place: Place = HER
         _say(f"the services run already; {place.endpoints} says where")
         return told
     _end(place)  # what an earlier run left half-way
-    settings = _embedded(place) if embedded else _with_servers(place)
+    settings = embedded_settings(place) if embedded else _with_servers(place)
     began = time.monotonic()
     _say("starting the services (a quarter of a minute or more)")
     _start(_command(embedded, config), settings, place)
@@ -126,7 +126,7 @@ def _prepare(settings: Settings) -> None:
         set_lifetimes(open_bucket(settings, settings.bucket, MEASURED), dict.fromkeys(DAYS, settings.ttl_days))
 
 
-def _embedded(place: Place) -> Settings:
+def embedded_settings(place: Place) -> Settings:
     folder = (place.folder / "store").resolve()
     return Settings(folder=folder, scratch=(place.folder / "scratch").resolve(), reconcile_s=2.0, local=True)
 
