@@ -48,8 +48,8 @@ def push(
 
     A connection that breaks is made again, after 1 s, 2 s, 4 s ... 30 s; where the source's clock went on, so does the stream, and the
     gap is told in its findings. Ctrl-C ends the stream cleanly. The broker, and the store for chunks of more than 4 MB, are those of
-    LONGTAKE_KAFKA and LONGTAKE_S3, or of `longtake up` in this folder. Without a broker the stream is watched in this process, and findings are printed as they arrive:
-    new, update (refined) and end, each with its id and revision.
+    LONGTAKE_KAFKA and LONGTAKE_S3, or of `longtake up` in this folder. Without a broker the stream is watched in this process, and
+    findings are printed as they arrive: new, update (refined) and end, each with its id and revision.
     """
     from services.pushing import push_stream
 
