@@ -150,7 +150,7 @@ class Worker:
             while busy or not self._stopping.is_set():
                 for consumer in consumers:
                     self._take(consumer, pool, busy)
-                self._settle(busy)
+                self._settle(busy, pool)
                 self._tend()
                 self.tally.beat = time.monotonic()
         except BaseException as error:
@@ -204,12 +204,17 @@ class Worker:
             logger.warning("commit waits stages=%s offset=%d reason=%s", self.name, delivery.offset, error)
             consumer.release(delivery)
 
-    def _settle(self, busy: Busy) -> None:
+    def _forget(self, delivery: Delivery) -> None:
+        """Once it is committed: a deadly message whose partition was lost before that comes again, and must not begin at its first attempt."""
+        self._patiently(lambda: self.attempts.settle(self.stages[delivery.topic].name, identity(delivery)))
+
+    def _settle(self, busy: Busy, pool: ThreadPoolExecutor) -> None:
         for future in [future for future in busy if future.done()]:
             consumer, delivery = busy[future]
             try:
                 if future.result():
-                    consumer.commit(delivery)
+                    if consumer.commit(delivery):
+                        pool.submit(self._forget, delivery)
                 else:
                     consumer.release(delivery)
             except BrokerUnavailable as error:
@@ -239,7 +244,6 @@ class Worker:
                 death = self._worked(stage, delivery, message_id)
                 if death is not None:
                     self._bury(delivery, death)
-                self._patiently(lambda: self.attempts.settle(stage.name, message_id))
         except Stopped:
             return False
         return True

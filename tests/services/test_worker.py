@@ -185,6 +185,21 @@ def test_a_message_that_ended_the_process_too_often_is_not_tried_again(topics: M
     assert counts.counts == {}  # sent again, it has all its attempts again
 
 
+def test_attempts_are_forgotten_only_once_the_message_is_committed(topics: MemoryTopics):
+    """Else a deadly film whose partition goes to another member in the moment of its burial ends five more processes."""
+    record, counts = features("killer"), Counts()
+    topics.put(IN, [record])
+    counts.counts["doing", record.headers["ce_id"]] = 5
+    worker = Worker([Doing(lambda name: None)], topics, counts)
+    consumer = topics.consumer([IN], "longtake.doing")
+    [delivery] = consumer.poll(SOON_S)
+
+    assert worker._handled(delivery)
+
+    assert counts.counts["doing", record.headers["ce_id"]] == 6
+    consumer.close()
+
+
 def test_attempts_are_counted_before_the_work(topics: MemoryTopics):
     counts = Counts()
     record = features("a")
