@@ -205,7 +205,7 @@ class Worker:
             consumer.release(delivery)
 
     def _forget(self, delivery: Delivery) -> None:
-        """Once it is committed: a deadly message whose partition was lost before that comes again, and must not begin at its first attempt."""
+        """Once it is committed: a deadly message whose partition was lost before comes again, and goes on counting."""
         self._patiently(lambda: self.attempts.settle(self.stages[delivery.topic].name, identity(delivery)))
 
     def _settle(self, busy: Busy, pool: ThreadPoolExecutor) -> None:
