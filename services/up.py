@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -225,9 +226,19 @@ def _end(place: Place) -> None:
         deadline = time.monotonic() + LEAVE_S
         while place.running() == pid:
             if time.monotonic() > deadline:
-                os.killpg(pid, signal.SIGKILL)
+                os.kill(pid, signal.SIGKILL)
             time.sleep(0.2)
+        _end_session(pid)
     place.process.unlink(missing_ok=True)
+
+
+def _end_session(leader: int) -> None:
+    """What a process left behind: two agents of Ray's outlive its shutdown."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            fields = (process / "stat").read_text().rpartition(")")[2].split()
+            if int(fields[3]) == leader:
+                os.kill(int(process.name), signal.SIGKILL)
 
 
 def _started_at(pid: int) -> str:
