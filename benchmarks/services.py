@@ -39,7 +39,6 @@ from tests.chaos.waiting import until
 from tests.hostile.making import Film, write_film
 
 MAIN, REST = ("cut", "decode", "encode"), ("watch", "tasks", "record", "ingest")
-MINUTES = 20
 TINY = Film(5, 5, 96, 64, codec_options={"preset": "veryfast"})
 
 
@@ -51,11 +50,12 @@ class Bench:
     folder: Path
     senses: Senses
     rounds: int
+    minutes: int = 20
 
     def film(self) -> Path:
-        path = self.folder / f"classic-{MINUTES}.mp4"
+        path = self.folder / f"classic-{self.minutes}.mp4"
         if not path.exists():
-            make_broadcast(path, "classic", seed=1, minutes=MINUTES, fps=25, size=(320, 180))
+            make_broadcast(path, "classic", seed=1, minutes=self.minutes, fps=25, size=(320, 180))
         return path
 
     def tiny(self) -> Path:
@@ -116,7 +116,7 @@ def path(bench: Bench) -> None:
         until(fleet.is_ready, "the processes do not come up")
         for name, film, rounds in (
             ("a film of 5 s", bench.tiny(), 2 * bench.rounds + 1),
-            (f"{MINUTES} minutes", bench.film(), bench.rounds),
+            (f"{bench.minutes} minutes", bench.film(), bench.rounds),
         ):
             in_process(bench, bench.tiny())
             by_services(bench, bench.tiny())
@@ -142,7 +142,7 @@ def replicas(bench: Bench) -> None:
             bench.ask(*requests)
             took.setdefault(count, []).append(seconds(lambda films=requests: bench.answered(*films)))
     one, two = min(took[1]), min(took[2])
-    print(f"two films of {MINUTES} minutes: one replica {one:.1f} s, two {two:.1f} s, {one / two:.2f} times; all: {took}", flush=True)
+    print(f"two films of {bench.minutes} minutes: one replica {one:.1f} s, two {two:.1f} s, {one / two:.2f} times; all: {took}", flush=True)
 
 
 def lag(bench: Bench, a_minute: int = 12, minutes: float = 3) -> None:
@@ -191,6 +191,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--only", choices=list(PARTS))
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--minutes", type=int, default=20, help="of the film")
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
     print(machine(), flush=True)
@@ -198,7 +199,7 @@ def main() -> None:
         hop()
         return
     with Servers.started(given.folder / "servers") as servers:
-        bench = Bench(Field(servers, given.folder), given.folder, open_senses(("cpu",)), given.rounds)
+        bench = Bench(Field(servers, given.folder), given.folder, open_senses(("cpu",)), given.rounds, given.minutes)
         for name, part in PARTS.items():
             if given.only in (None, name):
                 part(bench)
