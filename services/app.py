@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 LARGE = {STREAMS: 4 << 20, DEAD_LETTERS: 5 << 20}  # bytes of a value, where it is media
 MEASURED = "measured/"  # where measurements lie in the bucket
+EVENT_S = 15.0  # an object's own event has come by then; listed earlier, it would be asked for twice
 SETTLED_S = 2.0  # a file that was written to less long ago may still be growing
 TOPICS = (REQUESTS, OBJECTS, STREAMS, SEGMENTS, PICTURES, FEATURES, MEMORIES, FINDINGS, STREAM_STATUS, DEAD_LETTERS)
 
@@ -85,7 +86,7 @@ def open_bucket_of_films(settings: Settings) -> Bucket:
     """Where films are dropped."""
     films = open_films(settings)
     if settings.s3:
-        return Bucket(films, settings.prefix, lambda key: f"s3://{settings.bucket}/{key}", settings.bucket)
+        return Bucket(films, settings.prefix, lambda key: f"s3://{settings.bucket}/{key}", settings.bucket, EVENT_S)
     folder = settings.folder.resolve()
     (folder / settings.prefix).mkdir(parents=True, exist_ok=True)
     return Bucket(films, settings.prefix, lambda key: (folder / key).as_uri(), settled_s=SETTLED_S)
