@@ -121,7 +121,7 @@ def open_parts(settings: Settings) -> Parts:
     results = open_results(open_database(settings))
     store = Store(open_measured(settings), results)
     waiting = FolderBlobs(settings.scratch / "waiting")
-    return Parts(store, senses, open_sources(settings), Ledger(results), RequestBook(results), waiting, settings.partitions)
+    return Parts(store, senses, open_sources(settings), Ledger(results), RequestBook(results), waiting)
 
 
 def slots_of(settings: Settings) -> int:
@@ -146,7 +146,7 @@ def open_stage(name: str, settings: Settings, parts: Parts, beside: Sequence[str
 def open_worker(settings: Settings, names: Iterable[str], topics: Topics, parts: Parts | None = None) -> Worker:
     """A worker for these stages."""
     wanted = sorted(names, key=STAGES.index, reverse=True)
-    parts = parts or open_parts(settings)
+    parts = replace(parts or open_parts(settings), partitions=topics.partitions(SEGMENTS))  # it may have been made by other settings
     stages = [open_stage(name, settings, parts, wanted) for name in wanted]
     rules = Rules(slots_of(settings), settings.max_attempts, settings.patience_s)
     return Worker(stages, topics, parts.ledger, rules, on_death=partial(note_death, parts))
