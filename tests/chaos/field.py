@@ -119,7 +119,8 @@ class Field:
         assert found == wanted, _difference(found, wanted)
         states = {uri: row.state for uri, row in self.rows().items()}
         films = {self.uri(film): film.status for film in self.films}
-        assert {uri: states.get(uri) for uri in films} == films
+        wrong = {uri: (states.get(uri), films[uri]) for uri in films if states.get(uri) != films[uri]}
+        assert not wrong, wrong
         assert {states[uri] for uri in set(states) - set(films)} <= {"failed"}  # poison
         good = [film for film in self.films if not film.reason]
         with self.results.database.reading() as db:
